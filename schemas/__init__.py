@@ -1,0 +1,1 @@
+"""Wire formats: types, canonical values and bytes, digests, JSON Schemas. Pure; imports only contexts."""
