@@ -16,6 +16,8 @@ from schemas.errors import MalformedValueError
 MJ_PER_KWH: Final = 3_600_000_000
 KWH_DECIMALS: Final = 12
 MAX_DECIMALS: Final = 18
+MAX_EXPONENT: Final = 400
+_TOO_LONG: Final = "the decimal needs more than 18 integer digits or 18 decimals"
 
 _CANONICAL = re.compile(r"(0|[1-9][0-9]{0,17})(\.[0-9]{0,17}[1-9])?", re.ASCII)
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -56,11 +58,16 @@ def render(value: Decimal) -> str:
     """
     if not value.is_finite() or (value.is_signed() and value != 0):
         raise MalformedValueError("only finite, non-negative decimals can be written")
-    text = format(abs(value), "f")
+    exponent = value.as_tuple().exponent
+    # Written out, 1E-999999999 would fill the memory.
+    if not isinstance(exponent, int) or not -MAX_EXPONENT <= exponent <= MAX_EXPONENT:
+        raise MalformedValueError(_TOO_LONG)
+    # copy_abs, since abs() rounds to the thread's context, 28 digits.
+    text = format(value.copy_abs(), "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     if not _CANONICAL.fullmatch(text):
-        raise MalformedValueError("the decimal needs more than 18 integer digits or 18 decimals")
+        raise MalformedValueError(_TOO_LONG)
     return text
 
 

@@ -5,7 +5,9 @@
         ├── ParsingError          not the JSON we read: bytes, encoding, duplicate members
         ├── ResourceLimitError    too large, too deep, too many
         ├── MalformedValueError   one value breaks its lexical rule
-        └── SchemaInvalidError    the shape is not the closed one
+        ├── SchemaInvalidError    the shape is not the closed one
+        ├── StatusListLengthError the status list is shorter than privacy asks
+        └── StatusIndexError      the status list has no such entry
 
 Each package has a root of its own below GreenError: DidError, VerificationError,
 IssuanceError, AgentError, WalletError.
@@ -100,3 +102,17 @@ class SchemaInvalidError(FormatError):
 
     name = "SCHEMA_INVALID"
     title = "The document does not have the required shape"
+
+
+class StatusListLengthError(FormatError):
+    """The status list is shorter than its specification requires (Bitstring Status List v1.0 §3.2)."""
+
+    name = "STATUS_LIST_LENGTH_ERROR"
+    title = "The status list is too short"
+
+
+class StatusIndexError(FormatError):
+    """The status list has no entry at that index (Bitstring Status List v1.0 §3.2)."""
+
+    name = "RANGE_ERROR"
+    title = "The index is outside the status list"

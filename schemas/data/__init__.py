@@ -1,0 +1,1 @@
+"""The published JSON Schemas, written by ``python -m schemas.json_schema``."""
