@@ -1,0 +1,66 @@
+"""`make bench`: print the figures as a table and write bench/results.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.clock import Timing
+from bench.credential import Bench
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def main() -> None:
+    bench = Bench()
+    timings: dict[str, Timing] = {
+        "bare_sign": bench.bare_sign(),
+        "bare_verify": bench.bare_verify(),
+        "issue": bench.issue(),
+        "issue_self_verify": bench.issue_and_check(),
+        "verify_proof": bench.verify_proof(),
+        "verdict": bench.verdict(),
+        **bench.didkit(),
+    }
+    ratios = {
+        "issue_over_bare": timings["issue"].times_of(timings["bare_sign"]),
+        "verify_over_bare": timings["verify_proof"].times_of(timings["bare_verify"]),
+    }
+    if "didkit_issue" in timings:
+        ratios["issue_vs_didkit"] = timings["didkit_issue"].times_of(timings["issue"])
+        ratios["verify_vs_didkit"] = timings["didkit_verify"].times_of(timings["verify_proof"])
+    show(timings, ratios)
+    RESULTS.write_text(
+        json.dumps(
+            {
+                "machine": {
+                    "processor": platform.machine(),
+                    "cores": os.cpu_count(),
+                    "python": platform.python_version(),
+                },
+                "microseconds": {name: timing._asdict() for name, timing in timings.items()},
+                **ratios,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+    print(f"written: {RESULTS}")
+
+
+def show(timings: dict[str, Timing], ratios: dict[str, float]) -> None:
+    table = Table("figure", "median µs", "fastest", "slowest", title="the full credential (73 quads), P-256", box=None)
+    for name, timing in timings.items():
+        table.add_row(name, *(f"{value:,.1f}" for value in timing))
+    for name, ratio in ratios.items():
+        table.add_row(name, f"{ratio:,.2f} ×", "", "")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
