@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -38,19 +38,21 @@ def command_of(words: Sequence[str]) -> list[str]:
     return [*start, *words[1:]]
 
 
-def run(words: Sequence[str], environment: Mapping[str, str], *, expect: int = 0) -> str:
+def run(words: Sequence[str], environment: Mapping[str, str], *, expect: Collection[int] = (0,)) -> str:
     """Run a program to its end and return its standard output. Raises StepError for another exit code."""
     done = subprocess.run(
         command_of(words), env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
-    if done.returncode != expect:
+    if done.returncode not in expect:
         raise StepError(
-            f"`{shlex.join(words)}` exited with {done.returncode}, not {expect}\n{done.stdout}{done.stderr}".rstrip()
+            f"`{shlex.join(words)}` exited with {done.returncode}, which was not expected\n{done.stdout}{done.stderr}".rstrip()
         )
     return done.stdout
 
 
-def run_json(words: Sequence[str], environment: Mapping[str, str], *, expect: int = 0) -> dict[str, object]:
+def run_json(
+    words: Sequence[str], environment: Mapping[str, str], *, expect: Collection[int] = (0,)
+) -> dict[str, object]:
     """Run a program with --json and return the object that it prints."""
     output = run([*words, "--json"], environment, expect=expect)
     try:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 import threading
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -137,8 +138,9 @@ class Story:
     def _enrol(self) -> None:
         walk = self._walk
         self._begin("A GPU node is enrolled: from now on the issuer knows its public key")
-        meters = self._json("green-agent", "meters")
-        simulated = meters.get("chosen") == "simulator"
+        # The exit code is 1 where no device can be measured, and the agent then simulates one.
+        meters = self._json("green-agent", "meters", expect=(0, 1)).get("meters")
+        simulated = not meters
         invitation = self._json(
             *("green-issuer", "nodes", "invite", "node-1", "--tenant", "acme"),
             *("--region", "DEU", "--tdp-w", "700"),
@@ -151,7 +153,7 @@ class Story:
                 "will say so: its type carries [bold]SimulatedCredential[/], and a verifier refuses it by default."
             )
         else:
-            self._say(f"The agent measures with [bold]{meters.get('chosen')}[/].")
+            self._say(f"The agent measures {len(meters) if isinstance(meters, list) else 0} GPU(s) of this machine.")
 
     def _measure(self) -> None:
         self._begin("Two inferences run under the agent's meter")
@@ -193,7 +195,7 @@ class Story:
         document["credentialSubject"]["energyKwh"] = "0.000001"
         tampered = self._walk.state / "tampered.json"
         tampered.write_text(json.dumps(document))
-        report = self._json("green-verifier", "verify", str(tampered), "--allow-simulated", expect=1)
+        report = self._json("green-verifier", "verify", str(tampered), "--allow-simulated", expect=(1,))
         self._say(f"A smaller energyKwh written into it: [bold red]{report['outcome']}[/] ({_problem(report)})")
 
     def _revoke(self) -> None:
@@ -267,16 +269,16 @@ class Story:
         shown = ["…" if previous == "--token" else word for previous, word in zip(("", *words), words, strict=False)]
         self._console.print(f"  $ {shlex.join(shown)}", style="dim", markup=False)
 
-    def _run(self, *words: str, expect: int = 0) -> str:
+    def _run(self, *words: str, expect: Collection[int] = (0,)) -> str:
         self._show(words)
         return run(words, self._walk.environment, expect=expect)
 
-    def _json(self, *words: str, expect: int = 0) -> dict[str, object]:
+    def _json(self, *words: str, expect: Collection[int] = (0,)) -> dict[str, object]:
         self._show(words)
         return run_json(words, self._walk.environment, expect=expect)
 
     def _verdict(self, name: str, expect: int) -> None:
-        report = self._json("green-verifier", "verify", self._walk.file(name), "--allow-simulated", expect=expect)
+        report = self._json("green-verifier", "verify", self._walk.file(name), "--allow-simulated", expect=(expect,))
         colour = "green" if report["outcome"] == "verified" else "red"
         reason = f" ({_problem(report)})" if expect else ""
         self._say(f"[bold {colour}]{report['outcome']}[/]{reason}")

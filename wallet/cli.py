@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_init(commands.add_parser("init", parents=[shared], help="make a wallet with a key of its own"))
     _add_import(commands.add_parser("import", parents=[shared], help="verify credentials and keep them"))
+    did = commands.add_parser("did", parents=[shared], help="say who this wallet's holder is")
+    did.set_defaults(act=_did)
     listing = commands.add_parser("list", parents=[shared], help="list what is held")
     listing.set_defaults(act=_list)
     show = commands.add_parser("show", parents=[shared], help="write one credential, byte for byte")
@@ -129,6 +131,12 @@ def _init(options: argparse.Namespace) -> int:
         return EXIT_DONE
     print(f"You are {holder.did}")
     print(f"Give this DID to your compute provider. The key is in {folder}: keep it safe and backed up.")
+    return EXIT_DONE
+
+
+def _did(options: argparse.Namespace) -> int:
+    holder = open_holder(_folder(options))
+    print(json.dumps({"did": holder.did}) if options.json else holder.did)
     return EXIT_DONE
 
 

@@ -1,0 +1,39 @@
+"""The public URLs of what the issuer serves: one place that both the documents and the routes go by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from issuer.store.records import Purpose
+
+SCHEMA_URL: Final = "https://w3id.org/green-compute/schema/credential-v1.json"
+"""The schema that single credentials are held to (FORMATS.md "Types"); the issuer serves a copy."""
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """URLs below the issuer's fixed public URL, which never comes from a request's Host header."""
+
+    public_url: str
+
+    def __post_init__(self) -> None:
+        """Refuse a base that would give two spellings of one URL. Raises ValueError."""
+        if not self.public_url.startswith(("https://", "http://")) or self.public_url.endswith("/"):
+            raise ValueError("the public URL is absolute and has no slash at its end")
+
+    def credential(self, credential_id: str) -> str:
+        """Return where the credential stands."""
+        return f"{self.public_url}/credentials/{credential_id}"
+
+    def inference(self, tenant_id: str, inference_id: str) -> str:
+        """Return the subject's id: an inference id is unique within its tenant only."""
+        return f"{self.public_url}/inferences/{tenant_id}/{inference_id}"
+
+    def status_list(self, purpose: Purpose, list_id: str) -> str:
+        """Return where the signed status list of one purpose stands."""
+        return f"{self.public_url}/status/{purpose}/{list_id}"
+
+    def evidence(self, name: str) -> str:
+        """Return where evidence stands: a record by its digest, a node's key by its thumbprint URI."""
+        return f"{self.public_url}/evidence/{name}"

@@ -1,0 +1,109 @@
+"""API keys, and who may do what.
+
+A key is ``gck_`` and 32 random bytes in base64url. It is shown once; the store has its SHA-256 only, and
+finds it by that hash, so nothing compares secrets character by character. Each route states its access in
+``opt``; a route that states none cannot be started (app.py), and is refused should it exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.exceptions import MethodNotAllowedException
+from litestar.handlers import BaseRouteHandler
+
+from issuer.access import Access
+from issuer.http.errors import ForbiddenError, UnauthenticatedError
+from issuer.limits import address_identity
+from issuer.service import Service, client_address, service_of
+from issuer.store.records import ApiKeyRecord, Scope
+from schemas import base64url
+
+KEY_BYTES: Final = 32
+PREFIX: Final = "gck_"
+
+_BEARER: Final = re.compile(r"bearer +(gck_[A-Za-z0-9_-]{43})", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose API key the request bears. ``tenant_id`` None: a key of every tenant."""
+
+    key_id: str
+    tenant_id: str | None
+    scopes: frozenset[Scope]
+
+    def has(self, access: Access) -> bool:
+        """Return whether the key opens ``access``; ``admin`` opens everything, within the key's tenant."""
+        return "admin" in self.scopes or access.value in self.scopes
+
+    @property
+    def actor(self) -> str:
+        """The name under which the audit log has this caller."""
+        return f"api-key:{self.key_id}"
+
+    def tenant_filter(self, requested: str | None = None) -> str | None:
+        """Return the tenant to which every query has to be limited; None means all.
+
+        A tenant's key sees its own tenant, whatever is asked for: asking for another one raises ForbiddenError.
+        """
+        if self.tenant_id is None:
+            return requested
+        if requested is not None and requested != self.tenant_id:
+            raise ForbiddenError("the API key belongs to another tenant")
+        return self.tenant_id
+
+
+def render_key(secret: bytes) -> str:
+    """Return the API key of 32 random bytes."""
+    return PREFIX + base64url.encode(secret)
+
+
+def key_hash(api_key: str) -> bytes:
+    """Return the SHA-256 under which the store has an API key (32 bytes)."""
+    return hashlib.sha256(api_key.encode("ascii")).digest()
+
+
+async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of every route: let the request pass, with its Caller in ``scope["auth"]`` where a key is needed.
+
+    Raises UnauthenticatedError, ForbiddenError, RateLimitedError.
+    """
+    access = handler.opt.get("access")
+    if not isinstance(access, Access):
+        # The framework answers OPTIONS by itself; only CORS preflights, which never come here, need that.
+        if "OPTIONS" in getattr(handler, "http_methods", ()):
+            raise MethodNotAllowedException
+        raise ForbiddenError("nobody may use this path")
+    if not access.needs_key:
+        return
+    service = service_of(connection)
+    record = await _find(connection, service)
+    caller = Caller(key_id=record.id, tenant_id=record.tenant_id, scopes=frozenset(record.scopes))
+    service.limits.keys.take(caller.key_id)
+    if not caller.has(access):
+        raise ForbiddenError(f"the API key lacks the scope {access.value!r}")
+    connection.scope["auth"] = caller
+
+
+async def _find(connection: ASGIConnection[Any, Any, Any, Any], service: Service) -> ApiKeyRecord:
+    headers = connection.headers.getall("authorization", [])
+    match = _BEARER.fullmatch(headers[0].strip()) if len(headers) == 1 else None
+    record = await service.store.api_keys.find(key_hash(match[1])) if match else None
+    if record is None:
+        service.limits.refused.take(address_identity(client_address(connection)))
+        raise UnauthenticatedError("send Authorization: Bearer gck_… with a key made by green-issuer api-keys add")
+    return record
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Caller:
+    """Return whose API key the request bears. Raises UnauthenticatedError on a route that asks for none."""
+    caller = request.scope.get("auth")
+    if not isinstance(caller, Caller):
+        raise UnauthenticatedError("this path needs an API key")
+    return caller

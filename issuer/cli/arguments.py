@@ -1,0 +1,97 @@
+"""The command line's grammar, shared by all commands: options, help with a real example, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn, TypeAlias
+
+from issuer.cli.output import Answer
+
+EXIT_DONE: Final = 0
+EXIT_REFUSED: Final = 1
+EXIT_USAGE: Final = 64
+
+Command: TypeAlias = Callable[[argparse.Namespace], Coroutine[Any, Any, Answer] | Answer]
+"""Does what a command line asks and returns what to print. Raises GreenError with what to do about it."""
+
+SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+"""Slug of an issuer and id of a tenant: it stands in URLs and DIDs."""
+
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,200}")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose wrong usage ends with exit code 64 (EX_USAGE of sysexits.h)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, on standard error, and exit."""
+        sys.stderr.write(f"{self.prog}: {message}\nSee: {self.prog} --help\n")
+        raise SystemExit(EXIT_USAGE)
+
+
+class Commands:
+    """Adds commands to a parser, each with the options that all commands have."""
+
+    def __init__(self, subparsers: argparse._SubParsersAction[Parser], shared: Parser) -> None:
+        self._subparsers = subparsers
+        self._shared = shared
+
+    def add(self, name: str, run: Command, *, summary: str, example: str) -> Parser:
+        """Return the parser of a new command, for its own arguments."""
+        parser = self._subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example:\n  {example}",
+            parents=[self._shared],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(run=run)
+        return parser
+
+    def group(self, name: str, summary: str) -> Commands:
+        """Return the commands below a word, such as ``keys``."""
+        parser = self._subparsers.add_parser(name, help=summary, description=summary)
+        return Commands(parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser), self._shared)
+
+
+def shared_options() -> Parser:
+    """Return the options that every command has."""
+    shared = Parser(add_help=False)
+    group = shared.add_argument_group("where the issuer is")
+    group.add_argument("--config", metavar="FILE", help="settings in TOML (default: issuer.toml in the data folder)")
+    group.add_argument("--data-dir", metavar="DIR", help="folder of database and keys (default: green-issuer-data)")
+    group.add_argument("--database-url", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME")
+    shared.add_argument("--json", action="store_true", help="print JSON, for programs")
+    return shared
+
+
+def slug(text: str) -> str:
+    """Argument type of slugs and tenant ids."""
+    if not SLUG.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 63 of a-z 0-9 and hyphens, no hyphen at either end")
+    return text
+
+
+def shown_name(text: str) -> str:
+    """Argument type of names for people to read."""
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError("a name has 1 to 200 characters and no control characters")
+    return text
+
+
+def positive(text: str) -> int:
+    """Argument type of whole numbers above zero."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Argument type of TCP ports."""
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text, re.ASCII) or int(text) > 0xFFFF:  # noqa: PLR2004 - the largest port
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
+    return int(text)

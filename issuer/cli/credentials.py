@@ -1,0 +1,110 @@
+"""``revoke``, ``suspend``, ``reinstate`` and ``certificates list``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final, NamedTuple
+
+from issuer.addresses import Addresses
+from issuer.cli.arguments import Commands, positive, shown_name, slug
+from issuer.cli.opened import ACTOR, Opened, opened
+from issuer.cli.output import Answer
+from issuer.credential_view import credential_id, credential_view
+from issuer.store import Store
+from issuer.store.errors import NotFoundError
+
+_COLUMNS = ("id", "inference_id", "period_end", "energy_kwh", "operational_emissions_gco2e", "assurance", "status")
+
+
+class _Change(NamedTuple):
+    summary: str
+    done: str
+    before: str
+
+
+_CHANGES: Final = {
+    "revoke": _Change(
+        "revoke a credential, for good",
+        "is revoked; verifiers see it as soon as they fetch the list",
+        "was revoked before",
+    ),
+    "suspend": _Change("suspend a credential, until it is reinstated", "is suspended", "was suspended before"),
+    "reinstate": _Change("end the suspension of a credential", "is valid again", "was not suspended"),
+}
+
+
+def register(commands: Commands) -> None:
+    """Add the commands of this module."""
+    for name, change in _CHANGES.items():
+        parser = commands.add(
+            name,
+            _change_status,
+            summary=change.summary,
+            example=f"green-issuer {name} inference-42 --tenant acme --reason 'meter was miswired'",
+        )
+        parser.set_defaults(action=name)
+        parser.add_argument("target", metavar="CREDENTIAL|INFERENCE", help="URL or id of a credential, or inference id")
+        parser.add_argument("--tenant", type=slug, help="whose it is; needed for an inference id")
+        parser.add_argument("--reason", type=shown_name, help="for the audit log")
+    certificates = commands.group("certificates", "the credentials that were issued")
+    parser = certificates.add(
+        "list",
+        _list,
+        summary="list issued credentials, newest period first",
+        example="green-issuer certificates list --tenant acme --limit 20",
+    )
+    parser.add_argument("--tenant", type=slug, help="only this tenant's")
+    parser.add_argument("--model", help="only this model's")
+    parser.add_argument("--node", help="only this node's")
+    parser.add_argument("--limit", type=positive, default=50, help="how many, at most 1000 (default: 50)")
+    parser.add_argument("--cursor", help="where to go on, as the answer before said")
+
+
+async def _change_status(arguments: argparse.Namespace) -> Answer:
+    change = _CHANGES[arguments.action]
+    async with opened(arguments) as issuer:
+        addresses = Addresses(issuer.settings.public_url)
+        found = await find(issuer.store, addresses, arguments.target, arguments.tenant)
+        changed = await _apply(issuer, arguments, found)
+    url = addresses.credential(found)
+    return Answer(
+        value={"id": url, "action": arguments.action, "changed": changed},
+        heading=f"{url} {change.done if changed else change.before}.",
+    )
+
+
+async def _apply(issuer: Opened, arguments: argparse.Namespace, found: str) -> bool:
+    status = issuer.store.status
+    act = {"revoke": status.revoke, "suspend": status.suspend, "reinstate": status.reinstate}[arguments.action]
+    return await act(found, arguments.reason or "", ACTOR, issuer.now_us, tenant_id=arguments.tenant)
+
+
+async def find(store: Store, addresses: Addresses, target: str, tenant: str | None) -> str:
+    """Return the id of the credential that ``target`` names: an inference of the tenant, or a credential.
+
+    An inference id may look like a credential's, so with a tenant the inference comes first. Raises NotFoundError.
+    """
+    if tenant is not None:
+        row = await store.credentials.by_inference(tenant, target)
+        if row is not None:
+            return row.id
+    named = credential_id(target, addresses)
+    if named is None:
+        hint = "see green-issuer certificates list" if tenant else "an inference id needs --tenant"
+        raise NotFoundError(f"{target!r} names no credential of this issuer; {hint}")
+    return named
+
+
+async def _list(arguments: argparse.Namespace) -> Answer:
+    async with opened(arguments) as issuer:
+        page = await issuer.store.credentials.page(
+            arguments.tenant,
+            min(arguments.limit, 1000),
+            arguments.cursor,
+            model_id=arguments.model,
+            node_id=arguments.node,
+        )
+        addresses = Addresses(issuer.settings.public_url)
+    rows = [credential_view(row, addresses) for row in page.rows]
+    more = () if page.next_cursor is None else (f"There is more: --cursor {page.next_cursor}",)
+    return Answer(value={"items": [*rows], "next_cursor": page.next_cursor}, columns=_COLUMNS, advice=more)

@@ -1,0 +1,39 @@
+"""New signing keys: a file in the data folder, or an existing key that a URI names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple, get_args
+
+from did.algorithms import Algorithm
+from did.signers import generate_file_key, open_signer
+from did.signers.file import file_uri
+
+ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
+
+
+class KeyChoice(NamedTuple):
+    """A key that can become the active one: the fragment of its verification method, and its signer's URI."""
+
+    key_id: str
+    uri: str
+
+
+def new_key(folder: Path, issuer_slug: str, algorithm: Algorithm, uri: str | None) -> KeyChoice:
+    """Return the key behind ``uri``, or a new one in ``folder`` (file mode 0600). Raises SignerError.
+
+    The key id is the JWK thumbprint (RFC 7638): the same key never gets two names, and no key another's.
+    """
+    if uri is not None:
+        return KeyChoice(_thumbprint(open_signer(uri).public_key.thumbprint_uri), uri)
+    # The name is settled by the key, which is only known once it is written.
+    draft = folder / f".{issuer_slug}.new"
+    draft.unlink(missing_ok=True)
+    signer = generate_file_key(draft, algorithm)
+    key_id = _thumbprint(signer.public_key.thumbprint_uri)
+    path = draft.rename(folder / f"{issuer_slug}.{key_id}.pem")
+    return KeyChoice(key_id, file_uri(path))
+
+
+def _thumbprint(thumbprint_uri: str) -> str:
+    return thumbprint_uri.rpartition(":")[2]

@@ -1,0 +1,97 @@
+"""``issuers`` and ``tenants``: in whose name is issued, and for whom."""
+
+from __future__ import annotations
+
+import argparse
+
+from did.web import did_of
+from issuer.cli.arguments import Commands, shown_name, slug
+from issuer.cli.key_files import ALGORITHMS, new_key
+from issuer.cli.opened import ACTOR, opened
+from issuer.cli.output import Answer
+from issuer.cli.setup import make_private
+from issuer.clock import SystemClock
+from issuer.keyring import Keyring
+from issuer.node_details import check_tenant_subject
+from issuer.store.records import ROOT_SLUG, TenantRecord
+from schemas.errors import GreenError
+from schemas.strict_json import JsonObject
+
+
+def register(commands: Commands) -> None:
+    """Add the commands of this module."""
+    issuers = commands.group("issuers", "the identities that this service issues for")
+    parser = issuers.add(
+        "add",
+        _add_issuer,
+        summary="add an issuer with a DID and keys of its own, published at /issuers/SLUG/did.json",
+        example="green-issuer issuers add berlin --name 'Example Compute Berlin'",
+    )
+    parser.add_argument("slug", type=slug, help="stands in the DID; cannot be changed")
+    parser.add_argument("--name", type=shown_name, required=True, help="name for people to read")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help="of its first key (default: ES256)")
+    parser.add_argument("--key-uri", metavar="URI", help="sign with an existing key, such as pkcs11:…, instead")
+    issuers.add("list", _list_issuers, summary="list the issuers", example="green-issuer issuers list --json")
+    tenants = commands.group("tenants", "the customers whose inferences are certified")
+    parser = tenants.add(
+        "add",
+        _add_tenant,
+        summary="add a tenant",
+        example="green-issuer tenants add acme --name 'Acme GmbH' --subject did:web:acme.example",
+    )
+    parser.add_argument("tenant", metavar="TENANT", type=slug, help="stands in URLs of its credentials")
+    parser.add_argument("--name", type=shown_name, required=True, help="name for people to read")
+    parser.add_argument("--subject", type=_subject, help="its DID or URL, if credentials shall name it")
+    parser.add_argument("--issuer", metavar="SLUG", type=slug, default=ROOT_SLUG, help="which issuer (default: root)")
+    tenants.add("list", _list_tenants, summary="list the tenants", example="green-issuer tenants list")
+
+
+def _subject(text: str) -> str:
+    try:
+        check_tenant_subject(text)
+    except GreenError as error:
+        raise argparse.ArgumentTypeError(error.detail) from error
+    return text
+
+
+async def _add_issuer(arguments: argparse.Namespace) -> Answer:
+    async with opened(arguments) as issuer:
+        did = did_of(issuer.settings.public_url, "issuers", arguments.slug)
+        record = await issuer.store.issuers.add(arguments.slug, did, arguments.name, now_us=issuer.now_us)
+        make_private(issuer.settings.keys_path)
+        key = new_key(issuer.settings.keys_path, arguments.slug, arguments.algorithm, arguments.key_uri)
+        await Keyring(issuer.store, SystemClock()).rotate(arguments.slug, key.key_id, key.uri)
+        await issuer.store.log.append(issuer.now_us, ACTOR, "add-issuer", record.slug, "")
+    return Answer(value={"slug": record.slug, "did": record.did, "name": record.name}, heading=f"Added {record.did}.")
+
+
+async def _list_issuers(arguments: argparse.Namespace) -> Answer:
+    async with opened(arguments) as issuer:
+        found = await issuer.store.issuers.all()
+    return Answer(
+        value=[{"slug": item.slug, "did": item.did, "name": item.name} for item in found],
+        columns=("slug", "did", "name"),
+    )
+
+
+async def _add_tenant(arguments: argparse.Namespace) -> Answer:
+    async with opened(arguments) as issuer:
+        tenant = await issuer.store.tenants.add(
+            arguments.tenant, arguments.issuer, arguments.name, arguments.subject, now_us=issuer.now_us
+        )
+        await issuer.store.log.append(issuer.now_us, ACTOR, "add-tenant", tenant.id, "")
+    return Answer(
+        value=_shown(tenant),
+        heading=f"Added the tenant {tenant.id}.",
+        advice=(f"Next: green-issuer nodes invite NODE --tenant {tenant.id} --region DEU --tdp-w 700",),
+    )
+
+
+async def _list_tenants(arguments: argparse.Namespace) -> Answer:
+    async with opened(arguments) as issuer:
+        found = await issuer.store.tenants.all()
+    return Answer(value=[_shown(tenant) for tenant in found], columns=("id", "name", "subject", "issuer"))
+
+
+def _shown(tenant: TenantRecord) -> JsonObject:
+    return {"id": tenant.id, "name": tenant.name, "subject": tenant.subject, "issuer": tenant.issuer_slug}

@@ -1,0 +1,80 @@
+"""What an administrator settles about a node, and whether it can be: its credentials are derived from it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+from issuer.carbon import table
+from issuer.errors import EnrolmentError
+from schemas import decimals
+from schemas.errors import FormatError
+from schemas.lexical import IRI, STRING
+from schemas.telemetry import NODE_ID
+
+MAX_TDP_W: Final = 900_000
+"""More behind one node id is a mistake of units; with 10 % to spare a verifier still believes it (1 MW)."""
+
+_MIN_PUE: Final = Decimal(1)
+_MAX_PUE: Final = Decimal(3)
+_PUE_DECIMALS: Final = 3
+
+
+class NodeDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settled part of a node.
+
+    ``grid_region``: see issuer.carbon.table. ``tdp_w``: the power limits of all its accelerators together, in
+    watts; no record may claim more. ``pue``: a canonical decimal of at most 3 decimals, 1 to 3; with ``pue_kind``
+    (absent: default) and, in words, ``pue_source``. ``simulated``: whatever the node sends is simulated.
+    """
+
+    node_id: str
+    tenant_id: str
+    grid_region: str
+    tdp_w: int
+    accelerator_model: str | None = None
+    pue: str | None = None
+    pue_kind: Literal["metered", "reported", "default"] | None = None
+    pue_source: str | None = None
+    simulated: bool = False
+
+
+def checked(details: NodeDetails) -> NodeDetails:
+    """Return the details with the region's code as its source spells it ("de" gives "DEU").
+
+    Raises EnrolmentError naming the first member that cannot be, UnknownRegionError for a region without a factor.
+    """
+    try:
+        NODE_ID.check(details.node_id, "node_id")
+        for name in ("accelerator_model", "pue_source"):
+            text = getattr(details, name)
+            if text is not None:
+                STRING.check(text, name)
+    except FormatError as error:
+        raise EnrolmentError(error.detail) from error
+    if not 0 < details.tdp_w <= MAX_TDP_W:
+        raise EnrolmentError(f"tdp_w: {details.tdp_w} W; the node's accelerators draw 1 to {MAX_TDP_W} W together")
+    check_pue(details.pue, details.pue_kind, details.pue_source)
+    return msgspec.structs.replace(details, grid_region=table.find(details.grid_region).region)
+
+
+def check_pue(pue: str | None, kind: str | None, source: str | None) -> None:
+    """Raise EnrolmentError unless the three fit together and the value is a PUE (ISO/IEC 30134-2)."""
+    if pue is None:
+        if kind is not None or source is not None:
+            raise EnrolmentError("pue: missing, since pue_kind or pue_source stands there")
+        return
+    try:
+        value = decimals.parse(pue)
+    except FormatError as error:
+        raise EnrolmentError(f"pue: {error.detail}") from error
+    if not _MIN_PUE <= value <= _MAX_PUE or value != decimals.round_half_even(value, _PUE_DECIMALS):
+        raise EnrolmentError(f"pue: {pue}; it lies between 1 and 3 and has at most 3 decimals")
+
+
+def check_tenant_subject(subject: str | None) -> None:
+    """Raise EnrolmentError unless ``subject`` is absent or the absolute IRI (a DID or URL) that names a tenant."""
+    if subject is not None and not IRI.fits(subject):
+        raise EnrolmentError('subject: an absolute IRI is required, such as "did:web:customer.example"')

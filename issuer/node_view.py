@@ -1,0 +1,26 @@
+"""A node as it is shown, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+from issuer.store.records import NodeRecord
+from schemas import times
+from schemas.strict_json import JsonObject
+
+
+def node_view(node: NodeRecord) -> JsonObject:
+    """Return what is on file about a node, its public key included. Members as in a registration."""
+    return {
+        "node_id": node.id,
+        "tenant_id": node.tenant_id,
+        "state": node.state,
+        "grid_region": node.grid_region,
+        "tdp_w": node.tdp_w,
+        "accelerator_model": node.accelerator_model,
+        "pue": node.pue,
+        "pue_kind": node.pue_kind,
+        "pue_source": node.pue_source,
+        "simulated": node.simulated,
+        "key_uri": node.key_uri,
+        "jwk": {**node.jwk},
+        "created": times.render_seconds(times.from_microseconds(node.created_us)),
+    }

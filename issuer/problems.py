@@ -1,0 +1,105 @@
+"""The one mapping from exceptions to problem documents (RFC 9457).
+
+A refusal shows its own detail. A fault of ours (status 500) shows nothing of it: its details are for the
+log, and the ``instance`` of the document is the request id under which the log has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from litestar.exceptions import HTTPException, ValidationException
+
+from issuer.http.errors import RequestError
+from schemas.errors import GreenError, problem_type
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_HTTP_NAMES: Final = {
+    400: "MALFORMED_REQUEST",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "RESOURCE_LIMIT",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+_HTTP_DETAILS: Final = {
+    404: "there is nothing at this path; /openapi lists what there is",
+    405: "this path does not answer that method; see the Allow header",
+}
+_RETRY_AFTER_S: Final = "2"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem document, members as in RFC 9457 §3.1."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+INTERNAL: Final = (
+    "INTERNAL_ERROR",
+    "The issuer failed",
+    500,
+    "the fault is the issuer's; nothing was lost: send the same request again, or tell the operator the instance",
+)
+
+
+def problem_of(error: Exception, instance: str) -> Problem:
+    """Return the problem document of ``error``; ``instance`` identifies this occurrence (``urn:uuid:…``)."""
+    if isinstance(error, GreenError) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        parts = (error.name, error.title, error.status, error.detail)
+    elif isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        parts = _of_http(error)
+    else:
+        parts = INTERNAL
+    name, title, status, detail = parts
+    return Problem(type=problem_type(name), title=title, status=status, detail=detail, instance=instance)
+
+
+def headers_of(error: Exception) -> Mapping[str, str]:
+    """Return the headers that the answer to ``error`` needs besides its content type."""
+    if isinstance(error, RequestError):
+        return error.headers
+    if isinstance(error, GreenError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"retry-after": _RETRY_AFTER_S}
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return {"allow": (error.headers or {}).get("allow", "")}
+    return {}
+
+
+def render(problem: Problem) -> bytes:
+    """Return the bytes of a problem document."""
+    return msgspec.json.encode(problem)
+
+
+def is_fault(error: Exception) -> bool:
+    """Return whether ``error`` is ours to mend, and so belongs in the log with its trace."""
+    if isinstance(error, GreenError):
+        return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return not (isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _of_http(error: HTTPException) -> tuple[str, str, int, str]:
+    status = error.status_code
+    name = _HTTP_NAMES.get(status, "REQUEST_REFUSED")
+    if isinstance(error, ValidationException):
+        return "MALFORMED_VALUE_ERROR", "A parameter is malformed", status, _parameters(error)
+    detail = _HTTP_DETAILS.get(status, "the request cannot be read")
+    return name, HTTPStatus(status).phrase, status, detail
+
+
+def _parameters(error: ValidationException) -> str:
+    # The framework's text may repeat what was sent; its list of keys is ours.
+    findings = error.extra if isinstance(error.extra, list) else []
+    named = [
+        f"{finding['key']}: {str(finding.get('message', 'malformed'))[:200]}"
+        for finding in findings
+        if isinstance(finding, dict) and "key" in finding
+    ]
+    return "; ".join(named) or "a parameter of the query is missing or malformed"

@@ -1,0 +1,81 @@
+"""Exact sums over a tenant's credentials, simulated, suspended and revoked ones apart."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from litestar import Request, Response, get
+from litestar.params import PathParameter
+
+from issuer.access import Access
+from issuer.auth import caller_of
+from issuer.http.answers import JSON, json_answer
+from issuer.http.documentation import Produces, documented
+from issuer.http.parameters import ModelId, Since, Tenant, Until
+from issuer.http.query import TENANT_ID, checked, moment_us, optional
+from issuer.service import service_of
+from issuer.store.records import Sum, Totals
+from schemas import decimals
+from schemas.strict_json import JsonObject
+from schemas.telemetry import MODEL_ID
+
+_SUMS: Final = Produces(
+    200,
+    JSON,
+    "Sums of `measured` credentials, and apart from them `simulated`, `suspended` and `revoked` ones; "
+    "kWh and grams of CO2e (location-based) as exact decimal strings.",
+    schema="Emissions",
+)
+
+
+@get("/api/v1/emissions", **documented("Analytics", Access.READ, _SUMS, problems=(400,)))
+async def emissions(
+    request: Request[Any, Any, Any],
+    model_id: ModelId = None,
+    since: Since = None,
+    until: Until = None,
+    tenant: Tenant = None,
+) -> Response[bytes]:
+    """Return energy and emissions of a tenant, of one model or of all."""
+    return await _sums(request, optional(model_id, MODEL_ID, "model_id"), since, until, tenant)
+
+
+@get("/api/v1/model/{model_id:str}/emissions", **documented("Analytics", Access.READ, _SUMS, problems=(400,)))
+async def emissions_of_model(
+    request: Request[Any, Any, Any],
+    model_id: Annotated[str, PathParameter(description="A model id without a slash; else use /api/v1/emissions.")],
+    since: Since = None,
+    until: Until = None,
+    tenant: Tenant = None,
+) -> Response[bytes]:
+    """Return energy and emissions of one model."""
+    return await _sums(request, checked(model_id, MODEL_ID, "model_id"), since, until, tenant)
+
+
+async def _sums(
+    request: Request[Any, Any, Any], model_id: str | None, since: str | None, until: str | None, tenant: str | None
+) -> Response[bytes]:
+    owner = caller_of(request).tenant_filter(optional(tenant, TENANT_ID, "tenant"))
+    since_us, until_us = moment_us(since, "since"), moment_us(until, "until")
+    totals = await service_of(request).store.credentials.emissions(owner, model_id, since_us, until_us)
+    return json_answer({"tenant_id": owner, "model_id": model_id, "since": since, "until": until, **_view(totals)})
+
+
+def _view(totals: Totals) -> JsonObject:
+    return {
+        "measured": _sum(totals.measured),
+        "simulated": _sum(totals.simulated),
+        "suspended": _sum(totals.suspended),
+        "revoked": _sum(totals.revoked),
+    }
+
+
+def _sum(total: Sum) -> JsonObject:
+    return {
+        "count": total.count,
+        "energy_kwh": decimals.render(total.energy_kwh),
+        "operational_emissions_gco2e": decimals.render(total.operational_emissions_gco2e),
+    }
+
+
+HANDLERS: Final = (emissions, emissions_of_model)

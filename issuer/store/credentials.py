@@ -1,0 +1,263 @@
+"""Credentials on their way: reserved, then issued or rejected.
+
+The order of issuing (reserve → sign → verify → complete) lives in the domain; here each step is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+from sqlalchemy import RowMapping, select, text, update
+
+from issuer.store.database import AsyncConnection, Database, Randomness
+from issuer.store.errors import ConflictError, NotFoundError, SerializationError, StoreError, UnavailableError
+from issuer.store.figures import parts_of
+from issuer.store.identifiers import uuid7
+from issuer.store.log import append_entry
+from issuer.store.models import CREDENTIAL, CREDENTIAL_BYTES, EVIDENCE, STATUS_ENTRY
+from issuer.store.records import Page, Reservation, Reserved, StoredCredential, Totals
+from issuer.store.selections import (
+    Selection,
+    select_batch,
+    select_by_id,
+    select_by_inference,
+    select_page,
+    select_pending,
+)
+from issuer.store.status import count_change
+from issuer.store.status_lists import StatusLists
+from issuer.store.sums import sum_totals
+
+_ROW = CREDENTIAL.c
+_ATTEMPTS: Final = 8
+
+
+class _RaceLostError(StoreError):
+    """Another transaction reserved the same inference first: roll back, and find its row."""
+
+
+class Credentials:
+    """The credentials. ``tenant_id`` names whose they may be; None: anybody's."""
+
+    def __init__(self, database: Database, lists: StatusLists, randomness: Randomness) -> None:
+        self._database = database
+        self._lists = lists
+        self._randomness = randomness
+
+    async def reserve(self, request: Reservation, build: Callable[[Reserved], bytes]) -> Reserved:
+        """Return the reservation of an inference, the same one however often and by whomever it is asked for.
+
+        In one transaction: look for the inference, else take an id and a status index, call ``build`` with them
+        for the unsecured document's bytes, and store those frozen. ``build`` may be called again after a lost race,
+        and what it raises leaves nothing behind. Raises ConflictError if the inference has another body,
+        NotFoundError for an unknown issuer, tenant or node, UnavailableError.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._database.write() as connection:
+                    row = await _find(connection, request)
+                    if row is not None:
+                        return _found(row, request)
+                    return await self._insert(connection, request, build)
+            except (_RaceLostError, SerializationError):
+                continue
+        raise UnavailableError("too many reservations of the same inference at once; try again")
+
+    async def _insert(
+        self, connection: AsyncConnection, request: Reservation, build: Callable[[Reserved], bytes]
+    ) -> Reserved:
+        credential_id = uuid7(request.now_us, self._randomness)
+        slot = await self._lists.allocate(connection, request.issuer_slug, credential_id, request.now_us)
+        reserved = Reserved(
+            id=credential_id, list_id=slot.list_id, index=slot.index, reserved_us=request.now_us, fresh=True
+        )
+        unsecured = build(reserved)
+        await self._insert_row(connection, request, reserved)
+        await connection.execute(
+            CREDENTIAL_BYTES.insert().values(credential_id=credential_id, unsecured=unsecured, document=None)
+        )
+        if request.record is not None:
+            evidence = self._database.insert(EVIDENCE).values(digest=request.record_digest, body=request.record)
+            await connection.execute(evidence.on_conflict_do_nothing(index_elements=["digest"]))
+        return msgspec.structs.replace(reserved, unsecured=unsecured)
+
+    async def _insert_row(self, connection: AsyncConnection, request: Reservation, reserved: Reserved) -> None:
+        insert = self._database.insert(CREDENTIAL).values(_columns(request, reserved))
+        done = await connection.execute(
+            insert.on_conflict_do_nothing(
+                index_elements=["tenant_id", "inference_id"], index_where=text("state <> 'rejected'")
+            )
+        )
+        if done.rowcount != 1:
+            raise _RaceLostError("the inference was reserved by another process meanwhile")
+
+    async def complete(self, credential_id: str, document: bytes, issued_us: int) -> StoredCredential:
+        """Store the issued bytes if there are none yet, and return the credential with the bytes that stand.
+
+        Two processes may sign the same reservation; the first one's bytes are the credential, and both must answer
+        with them. Raises NotFoundError, and ConflictError if the reservation was rejected.
+        """
+        issue = update(CREDENTIAL).where(_ROW.id == credential_id, _ROW.state == "reserved")
+        put = update(CREDENTIAL_BYTES).where(CREDENTIAL_BYTES.c.credential_id == credential_id)
+        async with self._database.write() as connection:
+            done = await connection.execute(issue.values(state="issued", issued_us=issued_us))
+            if done.rowcount == 1:
+                await connection.execute(put.values(document=document, unsecured=None))
+            stored = await select_by_id(connection, credential_id, tenant_id=None)
+            if stored is None:
+                raise NotFoundError(f"there is no credential {credential_id!r}")
+            if stored.state == "rejected":
+                raise ConflictError("the reservation was rejected; reserve it again")
+        return stored
+
+    async def reject(self, credential_id: str, reason: str, now_us: int) -> None:
+        """Record that a reservation will never be issued; its inference may then be reserved anew.
+
+        Its status index is burned: it is never given out again, and revoked, so that even bytes that were signed
+        and went astray do not verify. Raises NotFoundError, and ConflictError if it was issued.
+        """
+        refuse = update(CREDENTIAL).where(_ROW.id == credential_id, _ROW.state == "reserved")
+        async with self._database.write() as connection:
+            done = await connection.execute(refuse.values(state="rejected", rejection=reason).returning(_ROW.list_id))
+            list_id = done.scalar()
+            if list_id is None:
+                await _explain_no_rejection(connection, credential_id)
+                return
+            entry = update(STATUS_ENTRY).where(STATUS_ENTRY.c.credential_id == credential_id)
+            await connection.execute(entry.where(STATUS_ENTRY.c.revoked_us.is_(None)).values(revoked_us=now_us))
+            await count_change(connection, list_id, now_us)
+            await append_entry(
+                connection, at_us=now_us, actor="issuer", action="reject", target=credential_id, detail=reason
+            )
+
+    async def by_id(self, credential_id: str, *, tenant_id: str | None) -> StoredCredential | None:
+        """Return the credential in whatever state, or None."""
+        async with self._database.read() as connection:
+            return await select_by_id(connection, credential_id, tenant_id)
+
+    async def by_inference(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
+        """Return the reserved or issued credential of an inference, or None; rejected ones do not count."""
+        async with self._database.read() as connection:
+            return await select_by_inference(connection, tenant_id, inference_id)
+
+    async def page(
+        self,
+        tenant_id: str | None,
+        limit: int = 100,
+        cursor: str | None = None,
+        *,
+        model_id: str | None = None,
+        node_id: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Page:
+        """Return up to ``limit`` (1 to 1,000) issued credentials, those whose period ended last first.
+
+        ``since_us`` (included) and ``until_us`` (excluded) are compared with the period's end. Following the cursors
+        gives each credential that was there at the first page exactly once, whatever is issued meanwhile.
+        Raises CursorError.
+        """
+        selection = Selection(tenant_id, model_id=model_id, node_id=node_id, since_us=since_us, until_us=until_us)
+        async with self._database.read() as connection:
+            return await select_page(connection, selection, limit, cursor)
+
+    async def export(
+        self,
+        tenant_id: str | None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        *,
+        batch_size: int = 500,
+    ) -> AsyncIterator[StoredCredential]:
+        """Yield the issued credentials of inferences and jobs, oldest period first, with their status.
+
+        Read in batches of ``batch_size``: a slow reader holds no transaction open.
+        """
+        selection = Selection(tenant_id, since_us=since_us, until_us=until_us)
+        after: StoredCredential | None = None
+        while True:
+            async with self._database.read() as connection:
+                batch = await select_batch(connection, selection, after, batch_size)
+            for row in batch:
+                yield row
+            if len(batch) < batch_size:
+                return
+            after = batch[-1]
+
+    async def emissions(
+        self,
+        tenant_id: str | None,
+        model_id: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Totals:
+        """Return the exact sums over issued credentials of inferences and jobs, by the end of their period."""
+        selection = Selection(tenant_id, model_id=model_id, since_us=since_us, until_us=until_us)
+        async with self._database.read() as connection:
+            return await sum_totals(connection, selection)
+
+    async def pending(self, *, before_us: int | None = None, limit: int = 1000) -> tuple[StoredCredential, ...]:
+        """Return credentials reserved (before ``before_us``) and neither issued nor rejected, oldest first."""
+        async with self._database.read() as connection:
+            return await select_pending(connection, before_us, limit)
+
+    async def evidence(self, digest: str) -> bytes | None:
+        """Return the telemetry record with this digest, byte for byte as it was stored, or None."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(EVIDENCE.c.body).where(EVIDENCE.c.digest == digest))).scalar()
+
+
+async def _find(connection: AsyncConnection, request: Reservation) -> RowMapping | None:
+    if request.inference_id is None:
+        return None
+    query = (
+        select(CREDENTIAL, CREDENTIAL_BYTES.c.unsecured, CREDENTIAL_BYTES.c.document)
+        .join(CREDENTIAL_BYTES, CREDENTIAL_BYTES.c.credential_id == _ROW.id)
+        .where(_ROW.tenant_id == request.tenant_id, _ROW.inference_id == request.inference_id, _ROW.state != "rejected")
+    )
+    return (await connection.execute(query)).mappings().first()
+
+
+def _found(row: RowMapping, request: Reservation) -> Reserved:
+    if row["body_digest"] != request.body_digest:
+        raise ConflictError(f"the inference {request.inference_id!r} was sent before with another content")
+    return Reserved(
+        id=row["id"],
+        list_id=row["list_id"],
+        index=row["idx"],
+        reserved_us=row["reserved_us"],
+        unsecured=row["unsecured"] or b"",
+        document=row["document"],
+        issued_us=row["issued_us"],
+        fresh=False,
+    )
+
+
+def _columns(request: Reservation, reserved: Reserved) -> dict[str, object]:
+    energy = parts_of(request.energy_kwh)
+    emissions = parts_of(request.operational_emissions_gco2e)
+    columns = msgspec.structs.asdict(request)
+    del columns["now_us"], columns["record"]
+    return columns | {
+        "id": reserved.id,
+        "list_id": reserved.list_id,
+        "idx": reserved.index,
+        "energy_units": energy.units,
+        "energy_nano": energy.nano,
+        "energy_atto": energy.atto,
+        "emissions_units": emissions.units,
+        "emissions_nano": emissions.nano,
+        "emissions_atto": emissions.atto,
+        "state": "reserved",
+        "reserved_us": request.now_us,
+    }
+
+
+async def _explain_no_rejection(connection: AsyncConnection, credential_id: str) -> None:
+    state = (await connection.execute(select(_ROW.state).where(_ROW.id == credential_id))).scalar()
+    if state is None:
+        raise NotFoundError(f"there is no credential {credential_id!r}")
+    if state == "issued":
+        raise ConflictError("the credential was issued; revoke it instead")

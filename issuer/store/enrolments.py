@@ -1,0 +1,95 @@
+"""Invitations of nodes: a token that opens once."""
+
+from __future__ import annotations
+
+from sqlalchemy import RowMapping, select, update
+
+from issuer.store.database import AsyncConnection, Database
+from issuer.store.errors import InvitationSpentError, NotFoundError
+from issuer.store.models import ENROLMENT_TOKEN, NODE
+from issuer.store.records import Invitation, NodeRecord
+from issuer.store.rows import column_values, read_record
+from schemas.strict_json import JsonObject
+
+_TOKEN = ENROLMENT_TOKEN.c
+
+
+class Enrolments:
+    """The invitations, by the SHA-256 of their token (32 bytes); the token itself is never stored."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def invite(self, invitation: Invitation) -> None:
+        """Store an invitation. Raises ConflictError if the token is known, NotFoundError for an unknown tenant."""
+        async with self._database.write() as connection:
+            await connection.execute(ENROLMENT_TOKEN.insert().values(column_values(invitation)))
+
+    async def consume(self, token_sha256: bytes, now_us: int) -> Invitation:
+        """Use a token up and return its invitation: of any number of callers exactly one gets it.
+
+        Raises NotFoundError for an unknown token, InvitationSpentError for a used or expired one.
+        """
+        async with self._database.write() as connection:
+            return await _consume(connection, token_sha256, now_us, key_uri=None)
+
+    async def enrol(self, token_sha256: bytes, jwk: JsonObject, key_uri: str, now_us: int) -> NodeRecord:
+        """Use a token up and return the node that it registers, in one transaction.
+
+        An agent whose answer was lost may ask again: the same token with the same key returns the same node.
+        Raises NotFoundError, InvitationSpentError, and ConflictError if the node id or the key is taken.
+        """
+        async with self._database.write() as connection:
+            try:
+                invitation = await _consume(connection, token_sha256, now_us, key_uri=key_uri)
+            except InvitationSpentError:
+                earlier = await _enrolled(connection, token_sha256, key_uri)
+                if earlier is None:
+                    raise
+                return read_record(NodeRecord, earlier)
+            node = _node(invitation, jwk, key_uri, now_us)
+            await connection.execute(NODE.insert().values(column_values(node)))
+        return node
+
+
+async def _consume(connection: AsyncConnection, token_sha256: bytes, now_us: int, *, key_uri: str | None) -> Invitation:
+    # One conditional UPDATE decides who is first, in both databases.
+    change = (
+        update(ENROLMENT_TOKEN)
+        .where(_TOKEN.token_sha256 == token_sha256, _TOKEN.used_us.is_(None), _TOKEN.expires_us > now_us)
+        .values(used_us=now_us, used_by_key_uri=key_uri)
+        .returning(ENROLMENT_TOKEN)
+    )
+    row = (await connection.execute(change)).mappings().first()
+    if row is not None:
+        return read_record(Invitation, row)
+    known = select(_TOKEN.used_us).where(_TOKEN.token_sha256 == token_sha256)
+    if (await connection.execute(known)).first() is None:
+        raise NotFoundError("the enrolment token is not known here")
+    raise InvitationSpentError("the enrolment token was used or has expired; ask for a new one")
+
+
+async def _enrolled(connection: AsyncConnection, token_sha256: bytes, key_uri: str) -> RowMapping | None:
+    query = (
+        select(NODE)
+        .join(ENROLMENT_TOKEN, _TOKEN.used_by_key_uri == NODE.c.key_uri)
+        .where(_TOKEN.token_sha256 == token_sha256, NODE.c.key_uri == key_uri)
+    )
+    return (await connection.execute(query)).mappings().first()
+
+
+def _node(invitation: Invitation, jwk: JsonObject, key_uri: str, now_us: int) -> NodeRecord:
+    return NodeRecord(
+        id=invitation.node_id,
+        tenant_id=invitation.tenant_id,
+        jwk=jwk,
+        key_uri=key_uri,
+        grid_region=invitation.grid_region,
+        tdp_w=invitation.tdp_w,
+        accelerator_model=invitation.accelerator_model,
+        pue=invitation.pue,
+        pue_kind=invitation.pue_kind,
+        pue_source=invitation.pue_source,
+        simulated=invitation.simulated,
+        created_us=now_us,
+    )

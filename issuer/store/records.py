@@ -1,0 +1,250 @@
+"""What the store takes and gives back: frozen values, never rows of an ORM.
+
+Times are integer microseconds since 1970 (``…_us``), energies and emissions canonical decimal strings,
+SHA-256 values 32 raw bytes, digests the multibase text of schemas.digests.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from schemas.strict_json import JsonObject
+
+KeyState: TypeAlias = Literal["active", "retired", "revoked"]
+NodeState: TypeAlias = Literal["active", "revoked"]
+CredentialState: TypeAlias = Literal["reserved", "issued", "rejected"]
+Scope: TypeAlias = Literal["read", "status", "issue", "admin"]
+Purpose: TypeAlias = Literal["revocation", "suspension"]
+
+ROOT_SLUG = "root"
+"""Slug of the issuer whose DID document stands at /.well-known/did.json."""
+
+
+class IssuerRecord(Struct, frozen=True, kw_only=True):
+    """An issuer: one DID, one signing key at a time, status lists of its own."""
+
+    slug: str
+    did: str
+    name: str
+    created_us: int
+
+
+class KeyRecord(Struct, frozen=True, kw_only=True):
+    """A signing key of an issuer. The private half stays behind ``uri`` (``file:…``, ``pkcs11:…``)."""
+
+    issuer_slug: str
+    key_id: str
+    uri: str
+    jwk: JsonObject
+    algorithm: str
+    state: KeyState
+    created_us: int
+    retired_us: int | None = None
+    revoked_us: int | None = None
+
+
+class TenantRecord(Struct, frozen=True, kw_only=True):
+    """A customer whose inferences are certified. ``subject`` is its DID or URL, where it wants to be named."""
+
+    id: str
+    issuer_slug: str
+    name: str
+    subject: str | None
+    created_us: int
+
+
+class NodeRecord(Struct, frozen=True, kw_only=True):
+    """A GPU node as registered. ``simulated``: a simulator, which may send simulated telemetry only."""
+
+    id: str
+    tenant_id: str
+    jwk: JsonObject
+    key_uri: str
+    grid_region: str
+    tdp_w: int
+    accelerator_model: str | None = None
+    pue: str | None = None
+    pue_kind: str | None = None
+    pue_source: str | None = None
+    simulated: bool = False
+    state: NodeState = "active"
+    created_us: int = 0
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """What an administrator settled about a node before it enrols; only the token's SHA-256 is kept (32 bytes)."""
+
+    token_sha256: bytes
+    node_id: str
+    tenant_id: str
+    grid_region: str
+    tdp_w: int
+    accelerator_model: str | None = None
+    pue: str | None = None
+    pue_kind: str | None = None
+    pue_source: str | None = None
+    simulated: bool = False
+    created_us: int = 0
+    expires_us: int
+
+
+class ApiKeyRecord(Struct, frozen=True, kw_only=True):
+    """An API key as it may be shown: never the key, never its hash. ``tenant_id`` None means every tenant."""
+
+    id: str
+    tenant_id: str | None
+    scopes: tuple[Scope, ...]
+    name: str
+    created_us: int
+    revoked_us: int | None = None
+
+
+class Reservation(Struct, frozen=True, kw_only=True):
+    """What is asked of ``credentials.reserve``.
+
+    ``inference_id`` is the idempotency key within the tenant (None: no idempotency, as for credentials of
+    foreign types), ``body_digest`` what must be equal the second time. ``record`` are the bytes of the
+    telemetry record as the credential's evidence names them, ``record_digest`` their digest.
+    """
+
+    issuer_slug: str
+    tenant_id: str
+    inference_id: str | None
+    body_digest: str
+    now_us: int
+    period_end_us: int
+    period_start_us: int | None = None
+    credential_type: str = "GreenComputeCredential"
+    node_id: str | None = None
+    model_id: str | None = None
+    energy_kwh: str = "0"
+    operational_emissions_gco2e: str = "0"
+    assurance: str | None = None
+    simulated: bool = False
+    record_digest: str | None = None
+    record: bytes | None = None
+
+
+class Reserved(Struct, frozen=True, kw_only=True):
+    """A reserved credential id and status index.
+
+    While ``build`` runs ``unsecured`` is still empty. Afterwards ``unsecured`` holds the frozen bytes that
+    have to be signed, unless ``document`` (the issued bytes) is there already. ``fresh``: this very call
+    made the reservation; otherwise it was found.
+    """
+
+    id: str
+    list_id: str
+    index: int
+    reserved_us: int
+    unsecured: bytes = b""
+    document: bytes | None = None
+    issued_us: int | None = None
+    fresh: bool = True
+
+
+class StoredCredential(Struct, frozen=True, kw_only=True):
+    """A credential row with its bytes and its status. ``unsecured`` is emptied once ``document`` is there."""
+
+    id: str
+    issuer_slug: str
+    tenant_id: str
+    inference_id: str | None
+    credential_type: str
+    node_id: str | None
+    model_id: str | None
+    period_start_us: int | None
+    period_end_us: int
+    energy_kwh: str
+    operational_emissions_gco2e: str
+    assurance: str | None
+    simulated: bool
+    body_digest: str
+    record_digest: str | None
+    list_id: str
+    index: int
+    state: CredentialState
+    reserved_us: int
+    issued_us: int | None
+    rejection: str | None
+    revoked_us: int | None
+    suspended_us: int | None
+    unsecured: bytes
+    document: bytes | None
+
+
+class Page(NamedTuple):
+    """One page of credentials, newest period first; ``next_cursor`` None means there is no more."""
+
+    rows: tuple[StoredCredential, ...]
+    next_cursor: str | None
+
+
+class Sum(Struct, frozen=True, kw_only=True):
+    """Exact sums over issued credentials."""
+
+    count: int = 0
+    energy_kwh: Decimal = Decimal(0)
+    operational_emissions_gco2e: Decimal = Decimal(0)
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """Sums kept apart, so that no simulated, suspended or revoked figure passes as a measured one.
+
+    Each credential counts once: revoked before suspended before simulated before measured.
+    """
+
+    measured: Sum
+    simulated: Sum
+    suspended: Sum
+    revoked: Sum
+
+
+class StatusListRecord(Struct, frozen=True, kw_only=True):
+    """A status list: ``size`` bits, of which at most ``capacity`` are ever given out.
+
+    ``version`` grows with every change of a bit (of either purpose), ``changed_us`` says when. A list with
+    ``closed_us`` gives out no more indexes, and stays published.
+    """
+
+    id: str
+    issuer_slug: str
+    size: int
+    capacity: int
+    allocated: int
+    version: int
+    created_us: int
+    changed_us: int
+    closed_us: int | None = None
+
+
+class StatusSnapshot(Struct, frozen=True, kw_only=True):
+    """The bits of one purpose (MSB-first, ``size`` / 8 bytes) at one version, read in one transaction."""
+
+    status_list: StatusListRecord
+    purpose: Purpose
+    bits: bytes
+
+
+class StatusEntryRecord(Struct, frozen=True, kw_only=True):
+    """The status of one credential."""
+
+    credential_id: str
+    list_id: str
+    index: int
+    revoked_us: int | None
+    suspended_us: int | None
+
+
+class AuditRecord(Struct, frozen=True, kw_only=True):
+    """One entry of the audit log. ``id`` grows; entries are never changed nor deleted."""
+
+    id: int
+    at_us: int
+    actor: str
+    action: str
+    target: str
+    detail: str

@@ -1,0 +1,172 @@
+"""The status of credentials: one row an index, so that no two writers ever overwrite each other's bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Update, select, update
+
+from issuer.store.database import AsyncConnection, Database
+from issuer.store.errors import AlreadyRevokedError, NotFoundError
+from issuer.store.log import append_entry
+from issuer.store.models import CREDENTIAL, STATUS_ENTRY, STATUS_LIST
+from issuer.store.records import Purpose, StatusEntryRecord, StatusListRecord, StatusSnapshot
+from issuer.store.rows import read_record
+from schemas import bitstring
+
+_ENTRY = STATUS_ENTRY.c
+_LIST = STATUS_LIST.c
+
+
+class Status:
+    """Revocation and suspension. ``tenant_id`` names whose credential it may be; None: anybody's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def revoke(self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None) -> bool:
+        """Revoke a credential for good. Return whether it was not revoked before. Raises NotFoundError."""
+        async with self._database.write() as connection:
+            entry = await _entry(connection, credential_id, tenant_id)
+            change = _at(entry).where(_ENTRY.revoked_us.is_(None)).values(revoked_us=now_us)
+            changed = (await connection.execute(change)).rowcount == 1
+            if changed:
+                await count_change(connection, entry.list_id, now_us)
+                await append_entry(
+                    connection, at_us=now_us, actor=actor, action="revoke", target=credential_id, detail=reason
+                )
+        return changed
+
+    async def suspend(self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None) -> bool:
+        """Suspend a credential. Return whether it was not suspended before.
+
+        Raises NotFoundError, AlreadyRevokedError.
+        """
+        async with self._database.write() as connection:
+            entry = await _entry(connection, credential_id, tenant_id)
+            change = _at(entry).where(_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_(None))
+            changed = (await connection.execute(change.values(suspended_us=now_us))).rowcount == 1
+            if changed:
+                await count_change(connection, entry.list_id, now_us)
+                await append_entry(
+                    connection, at_us=now_us, actor=actor, action="suspend", target=credential_id, detail=reason
+                )
+            else:
+                await _refuse_revoked(connection, credential_id)
+        return changed
+
+    async def reinstate(
+        self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None
+    ) -> bool:
+        """End a suspension. Return whether the credential was suspended.
+
+        Raises NotFoundError, AlreadyRevokedError: a revocation never reverts.
+        """
+        async with self._database.write() as connection:
+            entry = await _entry(connection, credential_id, tenant_id)
+            change = _at(entry).where(_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_not(None))
+            changed = (await connection.execute(change.values(suspended_us=None))).rowcount == 1
+            if changed:
+                await count_change(connection, entry.list_id, now_us)
+                await append_entry(
+                    connection, at_us=now_us, actor=actor, action="reinstate", target=credential_id, detail=reason
+                )
+            else:
+                await _refuse_revoked(connection, credential_id)
+        return changed
+
+    async def entry(self, credential_id: str, *, tenant_id: str | None) -> StatusEntryRecord:
+        """Return the status of a credential. Raises NotFoundError."""
+        async with self._database.read() as connection:
+            found = await _entry(connection, credential_id, tenant_id)
+        return StatusEntryRecord(
+            credential_id=found.credential_id,
+            list_id=found.list_id,
+            index=found.idx,
+            revoked_us=found.revoked_us,
+            suspended_us=found.suspended_us,
+        )
+
+    async def lists(self, issuer_slug: str) -> tuple[StatusListRecord, ...]:
+        """Return the issuer's status lists, oldest first."""
+        query = select(STATUS_LIST).where(_LIST.issuer_slug == issuer_slug).order_by(_LIST.number)
+        async with self._database.read() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        return tuple(read_record(StatusListRecord, row) for row in found)
+
+    async def get(self, list_id: str) -> StatusListRecord | None:
+        """Return the status list with this id, or None."""
+        async with self._database.read() as connection:
+            return await _status_list(connection, list_id)
+
+    async def version(self, list_id: str) -> int:
+        """Return the number of changes that the list has seen. Raises NotFoundError."""
+        async with self._database.read() as connection:
+            return _known(await _status_list(connection, list_id), list_id).version
+
+    async def bits(self, list_id: str, purpose: Purpose) -> bytearray:
+        """Return the list's bits, MSB-first (size / 8 bytes). Raises NotFoundError."""
+        return bytearray((await self.snapshot(list_id, purpose)).bits)
+
+    async def snapshot(self, list_id: str, purpose: Purpose) -> StatusSnapshot:
+        """Return the bits of one purpose with the version that they belong to. Raises NotFoundError."""
+        column = _ENTRY.revoked_us if purpose == "revocation" else _ENTRY.suspended_us
+        query = select(_ENTRY.idx).where(_ENTRY.list_id == list_id, column.is_not(None))
+        async with self._database.read() as connection:
+            # The version is read first: the bits may be newer than it says, and are then signed again, never older.
+            status_list = _known(await _status_list(connection, list_id), list_id)
+            indexes = (await connection.execute(query)).scalars().all()
+        bits = bytearray(status_list.size // 8)
+        for index in indexes:
+            bitstring.set_bit(bits, index)
+        return StatusSnapshot(status_list=status_list, purpose=purpose, bits=bytes(bits))
+
+    async def close_lists(self, issuer_slug: str, *, now_us: int) -> int:
+        """Give out no more indexes of the lists so far, and return how many were open.
+
+        To be called after a backup was restored: it does not know which indexes were given out since.
+        """
+        change = update(STATUS_LIST).where(_LIST.issuer_slug == issuer_slug, _LIST.closed_us.is_(None))
+        async with self._database.write() as connection:
+            return (await connection.execute(change.values(closed_us=now_us))).rowcount
+
+
+async def count_change(connection: AsyncConnection, list_id: str, now_us: int) -> None:
+    """Raise the list's version within the caller's transaction, so that it is signed and published anew."""
+    change = update(STATUS_LIST).where(_LIST.id == list_id)
+    await connection.execute(change.values(version=_LIST.version + 1, changed_us=now_us))
+
+
+def _at(entry: Row[Any]) -> Update:
+    return update(STATUS_ENTRY).where(_ENTRY.list_id == entry.list_id, _ENTRY.idx == entry.idx)
+
+
+async def _entry(connection: AsyncConnection, credential_id: str, tenant_id: str | None) -> Row[Any]:
+    query = (
+        select(STATUS_ENTRY)
+        .join(CREDENTIAL, CREDENTIAL.c.id == _ENTRY.credential_id)
+        .where(_ENTRY.credential_id == credential_id)
+    )
+    if tenant_id is not None:
+        query = query.where(CREDENTIAL.c.tenant_id == tenant_id)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise NotFoundError(f"there is no credential {credential_id!r}")
+    return row
+
+
+async def _refuse_revoked(connection: AsyncConnection, credential_id: str) -> None:
+    query = select(_ENTRY.revoked_us).where(_ENTRY.credential_id == credential_id)
+    if (await connection.execute(query)).scalar() is not None:
+        raise AlreadyRevokedError("the credential is revoked, for good; issue a new one instead")
+
+
+async def _status_list(connection: AsyncConnection, list_id: str) -> StatusListRecord | None:
+    row = (await connection.execute(select(STATUS_LIST).where(_LIST.id == list_id))).mappings().first()
+    return None if row is None else read_record(StatusListRecord, row)
+
+
+def _known(status_list: StatusListRecord | None, list_id: str) -> StatusListRecord:
+    if status_list is None:
+        raise NotFoundError(f"there is no status list {list_id!r}")
+    return status_list

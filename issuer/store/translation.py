@@ -1,0 +1,84 @@
+"""From the errors of the drivers to those of the store: told apart by their codes, never by their words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from issuer.store.errors import (
+    ConflictError,
+    NotFoundError,
+    SerializationError,
+    StorageFailedError,
+    StoreError,
+    UnavailableError,
+    UnstorableValueError,
+)
+
+_PRIMARY_CODE: Final = 0xFF
+_SQLITE_FAILED: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SQLITE_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+# PostgreSQL's error codes, Appendix A: classes of two characters, and single codes.
+_PG_FAILED: Final = ("58", "XX")
+_PG_BUSY: Final = ("08", "53", "57", "55P03", "25006")
+_PG_DATA: Final = "22"
+_PG_SERIALIZATION: Final = "40"
+_PG_UNIQUE: Final = "23505"
+_PG_FOREIGN_KEY: Final = "23503"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the store's error for a driver's; errors that only a mistake of ours can cause pass unchanged."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise UnavailableError("all database connections are busy; try again") from error
+    except DBAPIError as error:
+        known = _known(error)
+        if known is None:
+            raise
+        raise known from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise UnstorableValueError("a value cannot be written to the database") from error
+    except OSError as error:
+        raise UnavailableError("the database cannot be reached; try again") from error
+
+
+def _known(error: DBAPIError) -> StoreError | None:
+    if isinstance(error, IntegrityError):
+        return _constraint(error)
+    code = _sqlite_code(error) & _PRIMARY_CODE
+    state = _sqlstate(error)
+    # What asyncpg cannot encode it refuses itself, with a ValueError that SQLAlchemy wraps.
+    if state.startswith(_PG_DATA) or isinstance(getattr(error.orig, "__cause__", None), ValueError):
+        return UnstorableValueError("a value cannot be written to the database")
+    if code in _SQLITE_FAILED or state.startswith(_PG_FAILED):
+        return StorageFailedError("the database reports a failure of its storage")
+    if state.startswith(_PG_SERIALIZATION):
+        return SerializationError("the database was busy with a conflicting change; try again")
+    if code in _SQLITE_BUSY or state.startswith(_PG_BUSY) or error.connection_invalidated:
+        return UnavailableError("the database is busy or cannot be reached; try again")
+    return None
+
+
+def _constraint(error: IntegrityError) -> StoreError | None:
+    code, state = _sqlite_code(error), _sqlstate(error)
+    if code in {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY} or state == _PG_UNIQUE:
+        return ConflictError("another entry has this name or key already")
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY or state == _PG_FOREIGN_KEY:
+        return NotFoundError("what the entry refers to does not exist")
+    return None
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    return getattr(error.orig, "sqlite_errorcode", None) or 0
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""

@@ -1,0 +1,70 @@
+"""Which database a URL names, and a file for SQLite that only its owner reads."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from issuer.store.errors import StoreUrlError
+
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+_SAFE_SQLITE: Final = (3, 51, 3)
+_OWNER_ONLY: Final = 0o600
+_OTHERS: Final = 0o077
+
+
+def database_url(text: str) -> URL:
+    """Return the URL with its asynchronous driver. Raises StoreUrlError for other databases and for SQLite in memory.
+
+    ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://user:password@host/name``;
+    libpq's ``sslmode`` is understood.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise StoreUrlError("the database URL cannot be read; an example is sqlite:///green.db") from error
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        raise StoreUrlError(f"{url.drivername!r} is not supported; use sqlite:///PATH or postgresql://…")
+    if driver.startswith("sqlite") and (url.database or ":memory:").startswith((":memory:", "file:")):
+        raise StoreUrlError("SQLite needs a path: credentials held in memory would not survive a restart")
+    if "sslmode" in url.query:
+        url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
+    return url.set(drivername=driver)
+
+
+def prepare_sqlite_file(url: URL) -> tuple[str, ...]:
+    """Create the database file for its owner alone (mode 0600; WAL files inherit it). Return notices to log."""
+    path = Path(url.database or "")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+    except OSError as error:
+        raise StoreUrlError(f"the database file cannot be opened: {error.strerror}") from error
+    notices = []
+    if path.stat().st_mode & _OTHERS:
+        notices.append("The database file can be read by other users; chmod 600 it.")
+    notices.extend(version_notices(sqlite3.sqlite_version_info))
+    return tuple(notices)
+
+
+def version_notices(version: tuple[int, ...]) -> tuple[str, ...]:
+    """Return a warning for an SQLite older than 3.51.3, which has the WAL-reset bug; else nothing."""
+    if version >= _SAFE_SQLITE:
+        return ()
+    shown = ".".join(str(part) for part in version)
+    notice = (
+        f"SQLite {shown} is older than 3.51.3: a rare race of two connections (WAL-reset bug) can corrupt the "
+        "database. Run with a newer SQLite, or use PostgreSQL."
+    )
+    return (notice,)

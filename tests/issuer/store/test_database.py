@@ -1,0 +1,155 @@
+"""Transactions: durable, immediate for writers, steady for readers."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from issuer.store import Store
+from issuer.store.database import Database
+from issuer.store.errors import ConflictError, StoreUrlError, UnavailableError
+from issuer.store.models import TENANT
+from tests.fakes.stored import NOW_US
+
+
+@pytest.fixture
+async def database(database_url):
+    opened = Database(database_url, busy_timeout_s=5)
+    yield opened
+    await opened.close()
+
+
+async def _setting(connection, name, *, sqlite):
+    statement = f"PRAGMA {name}" if sqlite else f"SHOW {name}"
+    return (await connection.execute(text(statement))).scalar()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000), ("query_only", 0)],
+)
+async def test_sqlite_is_set_to_keep_what_it_acknowledged(database, name, value):
+    if not database.is_sqlite:
+        pytest.skip("pragmas are SQLite's")
+    async with database.write() as connection:
+        assert await _setting(connection, name, sqlite=True) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [("synchronous_commit", "on"), ("transaction_isolation", "read committed")])
+async def test_postgresql_is_set_to_keep_what_it_acknowledged(database, name, value):
+    if database.is_sqlite:
+        pytest.skip("settings of a session are PostgreSQL's")
+    async with database.write() as connection:
+        assert await _setting(connection, name, sqlite=False) == value
+
+
+async def test_readers_of_sqlite_cannot_write(database):
+    if not database.is_sqlite:
+        pytest.skip("readers share PostgreSQL's pool")
+    with pytest.raises(DBAPIError, match="readonly"):
+        async with database.read() as connection:
+            await connection.execute(TENANT.delete())
+
+
+async def test_a_writer_of_sqlite_holds_the_lock_from_its_beginning(database, database_url):
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL locks rows")
+    other = Database(database_url, busy_timeout_s=0.05)
+    async with database.write() as connection:
+        await connection.execute(text("SELECT 1"))
+        with pytest.raises(UnavailableError):
+            async with other.write() as second:
+                await second.execute(text("SELECT 1"))
+        async with other.read() as reader:
+            assert (await reader.execute(text("SELECT count(*) FROM tenant"))).scalar() == 2
+    await other.close()
+
+
+async def test_a_reader_of_sqlite_sees_one_moment(database, store):
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL reads what is committed")
+    async with database.read() as connection:
+        before = (await connection.execute(text("SELECT count(*) FROM tenant"))).scalar()
+        await store.tenants.add("late", "root", "Late", now_us=NOW_US)
+        assert (await connection.execute(text("SELECT count(*) FROM tenant"))).scalar() == before
+
+
+async def test_what_raises_is_rolled_back(database, store):
+    async def write_and_fail():
+        async with database.write() as connection:
+            await connection.execute(TENANT.insert().values(id="x", issuer_slug="root", name="x", created_us=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail()
+    assert await store.tenants.get("x") is None
+
+
+async def test_a_cancelled_writer_leaves_nothing_and_no_lock(database, store):
+    entered = asyncio.Event()
+
+    async def write():
+        async with database.write() as connection:
+            await connection.execute(TENANT.insert().values(id="x", issuer_slug="root", name="x", created_us=1))
+            entered.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(write())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.tenants.add("x", "root", "X", now_us=NOW_US)
+
+
+async def test_writers_of_one_process_queue_up(store):
+    await asyncio.gather(*(store.tenants.add(f"t{n}", "root", "T", now_us=NOW_US) for n in range(50)))
+    assert len(await store.tenants.all()) == 52
+
+
+async def test_after_a_restart_of_the_server_calls_work_again(store, postgres_server):
+    if store._database.is_sqlite:
+        pytest.skip("SQLite has no server")
+    await store.health()
+    postgres_server.disconnect_all()
+    with pytest.raises(UnavailableError):
+        await store.tenants.add("x", "root", "X", now_us=NOW_US)
+    await store.tenants.add("x", "root", "X", now_us=NOW_US)
+
+
+async def test_a_taken_key_is_a_conflict(store):
+    with pytest.raises(ConflictError):
+        await store.tenants.add("acme", "root", "Acme again", now_us=NOW_US)
+
+
+async def test_the_files_of_the_write_ahead_log_belong_to_their_owner_alone(store, database_url):
+    if not store._database.is_sqlite:
+        pytest.skip("PostgreSQL keeps its files itself")
+    await store.tenants.add("x", "root", "X", now_us=NOW_US)
+    folder = Path(database_url.removeprefix("sqlite:///")).parent
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.glob("green.db*")} == {0o600}
+
+
+async def test_a_server_that_is_not_there_is_unavailable():
+    store = Store.open("postgresql://green@127.0.0.1:1/green", busy_timeout_s=1)
+    with pytest.raises(UnavailableError):
+        await store.health()
+    await store.close()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "green.db"
+    path.write_bytes(b"not a database, but long enough to look like one" * 100)
+    store = Store.open(f"sqlite:///{path}")
+    with pytest.raises(Exception, match="storage") as caught:
+        await store.health()
+    assert caught.value.name == "STORAGE_FAILED"
+    await store.close()
+
+
+def test_errors_of_the_url_are_settings_errors(tmp_path):
+    with pytest.raises(StoreUrlError):
+        Database("mysql://db/green")
