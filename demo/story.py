@@ -267,6 +267,7 @@ class Story:
 
     def _show(self, words: tuple[str, ...]) -> None:
         shown = ["…" if previous == "--token" else word for previous, word in zip(("", *words), words, strict=False)]
+        shown = ["python" if word == sys.executable else word for word in shown]
         self._console.print(f"  $ {shlex.join(shown)}", style="dim", markup=False)
 
     def _run(self, *words: str, expect: Collection[int] = (0,)) -> str:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.vectors import ROOT, SHARED
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 FORBIDDEN = ("issuer", "agent", "wallet")
 
 CONFTEST = '''

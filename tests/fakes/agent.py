@@ -166,12 +166,15 @@ class FakeMeter:
         self.utilization: int | None = None
         self.epoch = 0
         self.broken = False
+        self.bug: Exception | None = None
         self.closed = False
         self.reads = 0
         self._clock = clock
 
     def read(self) -> Reading:
         self.reads += 1
+        if self.bug is not None:
+            raise self.bug
         if self.broken:
             raise ReadingFailedError("the fake meter is broken")
         return Reading(

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -5,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from did.errors import SignerError, SignerUriError
 from did.signers import generate_file_key, open_signer, register_backend, schemes
 from tests.fakes.did import signer
+from tests.vectors import ROOT
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,15 @@ def test_a_weak_key_is_an_error_of_the_signer(tmp_path) -> None:
     path.chmod(0o600)
     with pytest.raises(SignerError, match="2048"):
         open_signer(f"file:{path}")
+
+
+def test_a_token_without_its_library_is_refused_with_the_remedy() -> None:
+    # In a process of its own, where importing pkcs11 fails as if it were not installed.
+    script = (
+        "import sys; sys.modules['pkcs11'] = None\n"
+        "from did.signers import open_signer\n"
+        "open_signer('pkcs11:token=t;object=k?module-path=/usr/lib/x.so&pin-value=924613')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert "SignerError: pkcs11: keys need the extra: pip install green-compute-oracle[pkcs11]" in done.stderr
+    assert "924613" not in done.stderr.rpartition("SignerError")[2]

@@ -1,0 +1,48 @@
+"""From arguments to a command's exit code: the one place where errors become words on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from agent import config
+from agent.cli import enroll, inspect, run, submit
+from agent.cli.call import Call
+from agent.cli.parser import USAGE, build
+from agent.errors import MeterUnavailableError, SettingsError
+from agent.home import home
+from agent.logs import log_to_stderr
+from did.errors import SignerError
+from schemas.errors import GreenError
+
+_COMMANDS: Final[Mapping[str, Callable[[Call], int]]] = {
+    "enroll": enroll.enroll,
+    "enrol": enroll.enroll,
+    "run": run.run,
+    "status": inspect.status,
+    "submit": submit.submit,
+    "meters": inspect.meters,
+    "settings": inspect.settings,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` name (default: those of the process) and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # What follows "--" is the command to run, whatever it looks like.
+    cut = given.index("--") if "--" in given else len(given)
+    options = build().parse_args(given[:cut])
+    log_to_stderr(verbose=options.verbose)
+    try:
+        settings = config.load(os.environ)
+        return _COMMANDS[options.command](Call(options, given[cut + 1 :], settings, home(os.environ), os.environ))
+    except (SettingsError, MeterUnavailableError, SignerError) as error:
+        print(f"green-agent: {error.detail}", file=sys.stderr)
+        return USAGE
+    except GreenError as error:
+        print(f"green-agent: {error.title}: {error.detail}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

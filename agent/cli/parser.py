@@ -1,0 +1,126 @@
+"""The arguments of ``green-agent``, with an example for each command."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final, NoReturn
+
+USAGE: Final = 64
+"""Exit code of a call that cannot be understood, or settings that cannot be used (EX_USAGE, sysexits.h)."""
+
+_EXAMPLES: Final = {
+    "enroll": """example:
+  green-agent enroll --issuer https://oracle.example --token 3q2-7wEAAA…
+  green-agent enroll --issuer http://127.0.0.1:8080 --development --token … --key file:/etc/green/node.pem""",
+    "run": """example:
+  green-agent run --model meta-llama/Llama-3.1-8B -- python train.py --epochs 3
+
+The command gets its own process group, the terminal, signals and its standard input and output as they are.
+exit code: the command's; killed by the same signal if it was; 127 not found, 126 not executable, 64 not started.""",
+    "status": """example:
+  green-agent status --json | jq .backlog
+
+exit code: 0 all is well, 1 something needs attention (not enrolled, records refused or lost), 64 usage""",
+    "submit": """example:
+  green-agent submit --wait 60
+  green-agent submit --retry-rejected
+
+exit code: 0 nothing waits, 1 records still wait or were refused, 64 usage""",
+    "meters": """example:
+  green-agent meters
+  green-agent meters --check 10 --json
+
+exit code: 0 a device can be measured, 1 none can (figures would be simulated), 64 usage""",
+    "settings": """example:
+  GREEN_AGENT_METER=nvml green-agent settings""",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage()
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser. Each command's name ends up in ``command``."""
+    parser = _Parser(
+        prog="green-agent",
+        description="Measures the energy of AI work on this node and has it made into verifiable credentials.",
+        epilog="start with: green-agent enroll --issuer https://oracle.example --token TOKEN",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--verbose", action="store_true", help="show what is logged, with tracebacks")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _enroll(_command(commands, "enroll", "make a key, register this node with an issuer", aliases=("enrol",)))
+    _run(_command(commands, "run", "run a command and record its energy"))
+    _json(_command(commands, "status", "show node, issuer, backlog, and what was refused or lost"))
+    _submit(_command(commands, "submit", "send what waits in the spool"))
+    _meters(_command(commands, "meters", "show what this machine can measure, what not, and why"))
+    _json(_command(commands, "settings", "show every setting and its value"))
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser], name: str, summary: str, aliases: tuple[str, ...] = ()
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        aliases=aliases,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=_EXAMPLES[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _enroll(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--issuer", required=True, metavar="URL", help="the issuer's base URL")
+    secret = command.add_mutually_exclusive_group(required=True)
+    secret.add_argument("--token", help="the invite token that the issuer's operator gave you")
+    secret.add_argument("--token-file", metavar="FILE", help="read it from a file, - for standard input")
+    command.add_argument(
+        "--key", metavar="URI", help="signing key; a file: that is missing is made (default: the home)"
+    )
+    command.add_argument(
+        "--algorithm", choices=("ES256", "EdDSA"), default="ES256", help="of a new key (default ES256)"
+    )
+    command.add_argument("--meter", choices=("auto", "nvml", "simulator"), help="keep as the meter to use")
+    command.add_argument("--development", action="store_true", help="allow http to this machine's loopback")
+    _json(command)
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", metavar="ID", help="model id in the record (default: the command's name)")
+    command.add_argument("--inference-id", metavar="ID", help="id of the record (default: a new UUID)")
+    command.add_argument("--gpu", metavar="UUID", action="append", help="measure this GPU; may stand several times")
+    command.add_argument("--meter", choices=("auto", "nvml", "simulator"), help="meter for this run")
+    command.add_argument(
+        "--wait", metavar="SECONDS", type=_seconds, help="longest time spent on sending; 0: don't send"
+    )
+    command.add_argument("--summary", metavar="FILE", help="write what was measured to FILE, as JSON")
+    command.add_argument("--quiet", action="store_true", help="say nothing unless something goes wrong")
+    command.add_argument("work", metavar="-- CMD", nargs="*", help="the command and its arguments")
+
+
+def _submit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--wait", metavar="SECONDS", type=_seconds, default=30.0, help="give up then (default 30)")
+    command.add_argument("--retry-rejected", action="store_true", help="send again what the issuer refused")
+    _json(command)
+
+
+def _meters(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--check", metavar="SECONDS", type=_seconds, help="read for so long: tick, cost, plausibility")
+    command.add_argument("--gpu", metavar="UUID", action="append", help="only this GPU; may stand several times")
+    _json(command)
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:  # noqa: PLR2004 - a day
+        raise argparse.ArgumentTypeError("0 to 86400 seconds are possible")
+    return value

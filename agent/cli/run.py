@@ -1,0 +1,107 @@
+"""``green-agent run -- CMD``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from agent.child import cannot_start, exit_like
+from agent.cli.call import Call
+from agent.clock import SystemClock
+from agent.config import Settings
+from agent.errors import SettingsError
+from agent.runner import Ran
+from agent.runner import run as run_measured
+from agent.session import open_session, open_submitter
+from schemas import decimals
+from schemas.strict_json import JsonObject
+
+
+def run(call: Call) -> int:
+    """Run the command measured; return its exit code, or end by the signal that ended it."""
+    options = call.options
+    work = [*options.work, *call.work]
+    if not work:
+        raise SettingsError("which command? green-agent run --model ID -- CMD")
+    settings = _settings(call)
+    session = open_session(settings, call.home, call.environment, background=False)
+    try:
+        ran = run_measured(
+            work,
+            session,
+            options.model or Path(work[0]).name,
+            options.inference_id,
+            submitter=lambda sleep: open_submitter(settings, call.home, SystemClock(), sleep),
+            send_within_s=settings.run_submit_s if options.wait is None else options.wait,
+        )
+    except OSError as error:
+        print(f"green-agent: {work[0]}: {error.strerror}", file=sys.stderr)
+        return cannot_start(error)
+    finally:
+        session.close()
+    _tell(ran, settings, call)
+    if options.summary:
+        _summarize(ran, Path(options.summary))
+    return exit_like(ran.ended)
+
+
+def _settings(call: Call) -> Settings:
+    options = call.options
+    settings = call.settings
+    if options.gpu:
+        settings = msgspec.structs.replace(settings, gpus=tuple(options.gpu))
+    if options.meter:
+        settings = msgspec.structs.replace(settings, meter=options.meter)
+    return settings
+
+
+def _tell(ran: Ran, settings: Settings, call: Call) -> None:
+    lines = list(ran.problems)
+    if ran.sent is not None:
+        lines += [f"refused: {reason}" for _, reason in ran.sent.rejected]
+    if not call.options.quiet and ran.result is not None:
+        result = ran.result
+        kind = "SIMULATED" if result.simulated else result.method
+        kwh = decimals.render(decimals.kwh_from_mj(result.energy_mj))
+        flags = f", {', '.join(sorted(result.flags))}" if result.flags else ""
+        lines.append(
+            f"{result.duration_us / 1e6:.3f} s, {result.energy_mj / 1000:.3f} J = {kwh} kWh ({kind}{flags}), "
+            f"{ran.inference_id}: {_whereabouts(ran, settings, call)}"
+        )
+    for line in lines:
+        print(f"green-agent: {line}", file=sys.stderr)
+
+
+def _whereabouts(ran: Ran, settings: Settings, call: Call) -> str:
+    if ran.sent is not None and ran.inference_id in ran.sent.acknowledged:
+        kept = call.home.credentials / f"{ran.inference_id}.json"
+        return f"credential in {kept}" if settings.keep_credentials else "credential issued"
+    why = f" ({ran.sent.failure})" if ran.sent is not None and ran.sent.failure else ""
+    return f"kept in the spool{why}; green-agent submit sends it" if ran.records else "not recorded"
+
+
+def _summarize(ran: Ran, path: Path) -> None:
+    result = ran.result
+    summary: JsonObject = {
+        "inference_id": ran.inference_id,
+        "exit_code": ran.ended.code,
+        "signal": ran.ended.signal,
+        "records": [*ran.records],
+        "acknowledged": [*ran.sent.acknowledged] if ran.sent is not None else [],
+        "problems": [*ran.problems],
+    }
+    if result is not None:
+        summary |= {
+            "energy_mj": result.energy_mj,
+            "estimated_mj": result.estimated_mj,
+            "duration_us": result.duration_us,
+            "method": result.method,
+            "simulated": result.simulated,
+            "flags": [*sorted(result.flags)],
+        }
+    try:
+        path.write_bytes(msgspec.json.encode(summary) + b"\n")
+    except OSError as error:
+        print(f"green-agent: {path}: {error.strerror}", file=sys.stderr)

@@ -1,0 +1,34 @@
+"""``green-agent submit``."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+from agent.cli.call import Call
+from agent.clock import SystemClock
+from agent.config import check_enrolled
+from agent.session import open_submitter
+from agent.spool import Spool
+
+
+def submit(call: Call) -> int:
+    """Send what waits, for at most ``--wait`` seconds, and say what came of it."""
+    clock = SystemClock()
+    settings = check_enrolled(call.settings)
+    if call.options.retry_rejected:
+        spool = Spool(call.home.spool, clock, max_bytes=settings.spool_max_bytes)
+        spool.retry_rejected()
+        spool.close()
+    submitter = open_submitter(settings, call.home, clock, threading.Event().wait)
+    sent = submitter.drain(within_s=call.options.wait)
+    if call.options.json:
+        print(msgspec.json.encode(sent).decode())
+    else:
+        print(f"acknowledged {len(sent.acknowledged)}, refused {len(sent.rejected)}, waiting {sent.remaining}")
+        for name, reason in sent.rejected:
+            print(f"refused      {name}: {reason}")
+        if sent.failure:
+            print(f"because      {sent.failure}")
+    return 1 if sent.remaining or sent.rejected else 0

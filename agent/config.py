@@ -1,0 +1,165 @@
+"""The agent's settings: one frozen Struct, read once at the edge.
+
+From ``agent.toml`` in the agent's home (``green-agent enroll`` writes it), then variables ``GREEN_AGENT_…`` (the
+field's name in capitals; lists separated by commas); the later wins. The home is ``$GREEN_AGENT_HOME``, or
+``~/.local/share/green-agent``; it also holds the key, the spool and the credentials.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent.errors import SettingsError
+from agent.files import make_folder, write_file
+from agent.home import VARIABLE, Home, home
+from agent.spool import MAX_BYTES
+from did.signers.file import file_uri
+
+PREFIX: Final = "GREEN_AGENT_"
+
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. ``issuer`` and ``node_id`` come with the enrolment."""
+
+    issuer: str = ""
+    """Base URL of the issuer, such as ``https://oracle.example``. https, unless ``development`` is set."""
+
+    node_id: str = ""
+    """This node's id at the issuer."""
+
+    key: str = ""
+    """URI of the key that signs: ``file:PATH``, ``file:PATH?password-file=PATH``, ``pkcs11:…``.
+    Default: ``node.pem`` in the home."""
+
+    meter: Literal["auto", "nvml", "simulator"] = "auto"
+    """Which meter: ``nvml``, ``simulator``, or ``auto``: NVML where there is a GPU, else the simulator."""
+
+    gpus: tuple[str, ...] = ()
+    """UUIDs of the GPUs to measure. Default: those of CUDA_VISIBLE_DEVICES, or all."""
+
+    simulator_seed: int = 0
+    """Seed of the simulator's load. Default 0."""
+
+    slice_s: Annotated[float, Meta(ge=1, le=86_000)] = 3600.0
+    """Longest time, in seconds, that one record covers; longer work becomes several. Default an hour; the issuer
+    takes at most 24."""
+
+    submit: bool = True
+    """Send in the background while something is measured by ``agent.measure``. Default true."""
+
+    submit_timeout_s: _Seconds = 15.0
+    """Longest time, in seconds, that one request may take. Default 15."""
+
+    run_submit_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+    """Longest time, in seconds, that ``green-agent run`` spends on sending after the command. Default 10."""
+
+    keep_credentials: bool = True
+    """Keep the credentials that come back, in ``credentials/``. Default true."""
+
+    spool_max_bytes: Annotated[int, Meta(ge=65_536)] = MAX_BYTES
+    """Bound of the spool in bytes. Default 1 GiB, about 260,000 records."""
+
+    development: bool = False
+    """Allow http to an issuer on this machine's loopback. Default false."""
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of a file and an environment. Raises SettingsError naming the field."""
+    place = home(environment)
+    members: dict[str, object] = {**stored(place), **_from_environment(environment)}
+    try:
+        settings = msgspec.convert(members, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{error}; see {place.settings_file} and the variables {PREFIX}…") from error
+    if settings.issuer:
+        check_issuer(settings.issuer, development=settings.development)
+    return settings if settings.key else msgspec.structs.replace(settings, key=file_uri(place.key_file))
+
+
+def check_enrolled(settings: Settings) -> Settings:
+    """Return settings that can be measured and sent with. Raises SettingsError where the node is not enrolled."""
+    for field in ("issuer", "node_id"):
+        if not getattr(settings, field):
+            raise SettingsError(
+                f"{field} is not set: enrol this node with green-agent enroll --issuer URL --token TOKEN, "
+                f"or set {PREFIX}{field.upper()}"
+            )
+    return settings
+
+
+def check_issuer(issuer: str, *, development: bool) -> str:
+    """Return the issuer's base URL without a slash at its end.
+
+    Raises SettingsError where it is no http(s) URL, or http without ``development`` and a loopback host.
+    """
+    try:
+        parts = urlsplit(issuer)
+        host = parts.hostname or ""
+        usable = parts.scheme in {"http", "https"} and host and not (parts.query or parts.fragment or parts.username)
+        _ = parts.port
+    except ValueError:
+        usable, host, parts = False, "", urlsplit("")
+    if not usable:
+        raise SettingsError(f"issuer: {issuer[:80]!r} is no base URL such as https://oracle.example")
+    if parts.scheme == "http" and not (development and is_loopback(host)):
+        raise SettingsError(
+            "issuer: http is allowed only to this machine's loopback and only with development = true; use https"
+        )
+    return issuer.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` names this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def save(place: Home, members: Mapping[str, object]) -> None:
+    """Write the settings file durably (mode 0600). Raises OSError."""
+    make_folder(place.folder)
+    lines = ["# Written by green-agent enroll. Every setting, and where it can be set: green-agent settings"]
+    # JSON's strings, numbers, booleans and lists are TOML's too; settings have nothing else.
+    lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in members.items()]
+    write_file(place.settings_file, ("\n".join(lines) + "\n").encode())
+
+
+def stored(place: Home) -> dict[str, object]:
+    """Return the members of the settings file as they stand there, none without a file. Raises SettingsError."""
+    path = place.settings_file
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    fields = get_type_hints(Settings)
+    members: dict[str, object] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX) or variable == VARIABLE:
+            continue
+        field = variable.removeprefix(PREFIX).lower()
+        if field not in fields:
+            raise SettingsError(f"{variable} is no setting of the agent; green-agent settings lists them")
+        members[field] = _list(text) if fields[field] == tuple[str, ...] else text
+    return members
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,96 @@
+"""The errors of the agent.
+
+GreenError
+└── AgentError
+    ├── SettingsError              what the operator wrote cannot be used
+    ├── MeterError
+    │   ├── MeterUnavailableError  this machine has no such meter
+    │   └── ReadingFailedError     a meter that worked gave no reading
+    ├── MeasurementError           no figure can honestly be given
+    ├── SpoolError                 the spool's folder cannot be used
+    │   ├── SpoolFullError         there is no room: a record was NOT kept
+    │   └── SpoolBusyError         another process is sending from this spool
+    ├── NoAnswerError              the issuer could not be reached, or its answer is none
+    └── EnrolmentError             the issuer refused the enrolment
+"""
+
+from __future__ import annotations
+
+from schemas.errors import GreenError
+
+
+class AgentError(GreenError):
+    """Root of the agent's errors."""
+
+    name = "AGENT_ERROR"
+    title = "The agent cannot do this"
+
+
+class SettingsError(AgentError):
+    """A setting is missing, unknown, or cannot be used."""
+
+    name = "SETTINGS_INVALID"
+    title = "The agent's settings cannot be used"
+
+
+class MeterError(AgentError):
+    """Root of what goes wrong with meters."""
+
+    name = "METER_ERROR"
+    title = "The meter cannot be read"
+
+
+class MeterUnavailableError(MeterError):
+    """This machine has no such meter; the detail says why and what to do."""
+
+    name = "METER_UNAVAILABLE"
+    title = "The meter is not available"
+
+
+class ReadingFailedError(MeterError):
+    """A meter that worked before gave no reading now."""
+
+    name = "READING_FAILED"
+    title = "The meter gave no reading"
+
+
+class MeasurementError(AgentError):
+    """No figure can honestly be given for the period."""
+
+    name = "MEASUREMENT_IMPOSSIBLE"
+    title = "Nothing was measured"
+
+
+class SpoolError(AgentError):
+    """The spool's folder cannot be used."""
+
+    name = "SPOOL_ERROR"
+    title = "The spool cannot be used"
+
+
+class SpoolFullError(SpoolError):
+    """There is no room left: the record was not kept."""
+
+    name = "SPOOL_FULL"
+    title = "The spool is full"
+
+
+class SpoolBusyError(SpoolError):
+    """Another process is sending from this spool."""
+
+    name = "SPOOL_BUSY"
+    title = "The spool is being sent already"
+
+
+class NoAnswerError(AgentError):
+    """The issuer could not be reached, or what came back is no HTTP answer."""
+
+    name = "NO_ANSWER"
+    title = "The issuer gave no answer"
+
+
+class EnrolmentError(AgentError):
+    """The issuer refused the enrolment, or answered something else."""
+
+    name = "ENROLMENT_FAILED"
+    title = "The node was not enrolled"

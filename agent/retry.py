@@ -1,0 +1,125 @@
+"""What an answer of the issuer means for a record, and how long to wait before the next try. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeAlias
+
+from schemas import jcs, strict_json
+from schemas.errors import FormatError
+from schemas.strict_json import Json
+
+BASE_S: Final = 0.5
+CAP_S: Final = 120.0
+LONGEST_RETRY_AFTER_S: Final = 3600.0
+
+_TEMPORARY: Final = frozenset({408, 425, 429})
+_MAX_PROBLEM_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: status, headers by lower-case name, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The issuer has issued: the credential's bytes."""
+
+    credential: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The issuer will never take this record: its problem document (JSON), and what it says in one line."""
+
+    problem: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: why, and how long the issuer asked us to wait, where it did."""
+
+    reason: str
+    after_s: float | None = None
+
+
+Verdict: TypeAlias = Acknowledged | Refused | Later
+
+
+def judge(answer: Answer, inference_id: str, now: datetime) -> Verdict:
+    """Return what ``answer`` means for the record of ``inference_id``.
+
+    2xx acknowledges only if the body is a credential about that inference: a captive portal answers 200 as well.
+    4xx is final, but for 408, 425 and 429 (RFC 9110 §15.5, RFC 8470 §5.2, RFC 6585 §4); all else may pass.
+    """
+    if answer.status // 100 == 2:  # noqa: PLR2004 - the class of the status
+        if _is_credential_of(answer.body, inference_id):
+            return Acknowledged(answer.body)
+        return Later(f"the answer {answer.status} is no credential about {inference_id}", _retry_after(answer, now))
+    if answer.status // 100 == 4 and answer.status not in _TEMPORARY:  # noqa: PLR2004 - the class of the status
+        return _refused(answer)
+    return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
+
+
+def wait_s(failures: int, after_s: float | None, fraction: float) -> float:
+    """Return how long to wait after the ``failures``-th failure in a row (from 1).
+
+    Exponential back-off with full jitter: ``fraction`` (0 to 1, random) of the step; so that nodes that lost the
+    issuer together do not come back together. What the issuer asked for is waited out first.
+    """
+    step_s = min(CAP_S, BASE_S * float(1 << min(failures, 32)))
+    return fraction * step_s if after_s is None else after_s + fraction * min(step_s, BASE_S * 4)
+
+
+def _retry_after(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds of Retry-After (RFC 9110 §10.2.3: a number or a date), at most an hour."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_RETRY_AFTER_S)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _is_credential_of(body: bytes, inference_id: str) -> bool:
+    try:
+        document = strict_json.parse_object(body)
+    except FormatError:
+        return False
+    types = document.get("type")
+    subject = document.get("credentialSubject")
+    return (
+        isinstance(types, list)
+        and "VerifiableCredential" in types
+        and isinstance(subject, dict)
+        and subject.get("inferenceId") == inference_id
+    )
+
+
+def _refused(answer: Answer) -> Refused:
+    try:
+        document = strict_json.parse_object(answer.body, max_bytes=_MAX_PROBLEM_BYTES)
+        problem = jcs.canonical_bytes(document)
+    except FormatError:
+        document = {"type": "about:blank", "status": answer.status, "title": "The answer held no problem document"}
+        problem = jcs.canonical_bytes(document)
+    return Refused(problem, f"{answer.status} {_text(document.get('title'))}: {_text(document.get('detail'))}")
+
+
+def _text(value: Json) -> str:
+    # It goes to a terminal: what another machine wrote is shown without escapes and not at any length.
+    shown = value if isinstance(value, str) else "-"
+    return "".join(character if character.isprintable() else "?" for character in shown[:300])

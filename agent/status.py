@@ -1,0 +1,97 @@
+"""What an operator wants to know of an agent: who it is, what waits, what was refused, what was lost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from agent import contact
+from agent.clock import Clock
+from agent.config import Settings
+from agent.home import Home
+from agent.spool import Spool
+from schemas import strict_json, times
+from schemas.errors import FormatError
+
+_SHOWN: Final = 5
+
+
+class Rejection(Struct, frozen=True, kw_only=True):
+    """A record that the issuer refused for good."""
+
+    record: str
+    """Its name in ``spool/rejected``."""
+    problem: str
+    """The problem document's type, then its detail."""
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The agent's state. Times are UTC; empty means never."""
+
+    node_id: str
+    issuer: str
+    key: str
+    home: str
+    backlog: int
+    """Records that are not acknowledged."""
+    oldest: str
+    """Since when the oldest of them has waited."""
+    acknowledged: int
+    last_acknowledged: str
+    last_failure: str
+    failure: str
+    rejected: int
+    rejections: tuple[Rejection, ...]
+    """The newest of the rejected, at most five."""
+    lost: int
+    """Records that found no room on the disk."""
+    last_lost: str
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether an operator must do something."""
+        return not self.node_id or self.rejected > 0 or self.lost > 0
+
+
+def collect(settings: Settings, home: Home, clock: Clock) -> Status:
+    """Return the agent's state, read from its home. Raises SpoolError."""
+    spool = Spool(home.spool, clock, max_bytes=settings.spool_max_bytes)
+    try:
+        pending, rejected, losses = spool.pending(), spool.rejected(), spool.losses()
+        last = contact.read(home.contact_file)
+        return Status(
+            node_id=settings.node_id,
+            issuer=settings.issuer,
+            key=settings.key,
+            home=str(home.folder),
+            backlog=len(pending),
+            oldest=_queued_at(pending[0]) if pending else "",
+            acknowledged=last.acknowledged,
+            last_acknowledged=last.last_acknowledged,
+            last_failure=last.last_failure,
+            failure=last.failure,
+            rejected=len(rejected),
+            rejections=tuple(Rejection(record=name, problem=_problem(spool, name)) for name in rejected[-_SHOWN:]),
+            lost=losses.count,
+            last_lost=_time(losses.last_wall_ns),
+        )
+    finally:
+        spool.close()
+
+
+def _queued_at(name: str) -> str:
+    stamp = name.partition("-")[0]
+    return _time(int(stamp)) if stamp.isascii() and stamp.isdigit() else ""
+
+
+def _time(wall_ns: int) -> str:
+    return times.render_seconds(times.from_microseconds(wall_ns // 1000)) if wall_ns else ""
+
+
+def _problem(spool: Spool, name: str) -> str:
+    try:
+        document = strict_json.parse_object(spool.problem(name) or b"{}")
+    except FormatError:
+        return "the problem document is damaged"
+    return " ".join(str(document[member])[:300] for member in ("type", "title", "detail") if member in document)

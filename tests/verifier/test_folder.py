@@ -1,0 +1,121 @@
+"""Evidence folders: recognized by content, written so that a verdict can be made again."""
+
+import json
+
+import pytest
+
+from schemas import digests
+from tests.fakes.verifier import LISTS, NODE, World, drop, edited, fetched, put
+from verifier import folder
+from verifier.errors import FetchFailedError, UsageError
+from verifier.evidence import Evidence, absent
+from verifier.folder import load_folder, save
+from verifier.policy import Policy
+from verifier.report import Outcome
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(origin="folder", policy=Policy(trust_evidence=True))
+
+
+def write(path, value):
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+def test_a_folder_made_by_hand_is_recognized_by_what_is_in_it(tmp_path, world):
+    value = world.credential()
+    write(tmp_path / "anything.json", world.issuer.document())
+    write(tmp_path / "b.json", world.status_list("revocation"))
+    write(tmp_path / "c.json", world.status_list("suspension"))
+    write(tmp_path / "node.jwk", {**NODE.public_key.jwk})
+    write(tmp_path / "record", next(iter(world.evidence().attachments.values())).body)
+    write(tmp_path / "credential.json", value)
+    write(tmp_path / "notes.txt", b"\xff not json")
+    evidence = load_folder(tmp_path)
+    assert set(evidence.did_documents) == {world.issuer.did}
+    assert set(evidence.status_lists) == set(LISTS.values())
+    assert NODE.public_key.thumbprint_uri in evidence.attachments
+    assert world.report(value, evidence).outcome is Outcome.VERIFIED
+
+
+def test_every_file_counts_under_the_digest_of_its_bytes(tmp_path):
+    write(tmp_path / "record.json", b'{"a": 1}')
+    assert load_folder(tmp_path).attachments[digests.digest(b'{"a": 1}')].body == b'{"a": 1}'
+
+
+def test_what_comes_from_a_folder_says_so(tmp_path, world):
+    save(World().evidence(), tmp_path)
+    assert {entry.origin for _, _, entry in load_folder(tmp_path).items()} == {"folder"}
+
+
+def test_a_saved_verdict_is_made_again_byte_for_byte(tmp_path, world):
+    value, gathered = world.credential(), world.evidence()
+    save(gathered, tmp_path / "a" / "b")
+    first = world.report(value, load_folder(tmp_path / "a" / "b"))
+    again = world.report(value, load_folder(tmp_path / "a" / "b"))
+    assert first.outcome is Outcome.VERIFIED
+    assert first.to_json() == again.to_json()
+    assert {entry.retrieved_at for entry in first.evidence} == {entry.retrieved_at for _, _, entry in gathered.items()}
+
+
+def test_a_failed_fetch_is_saved_as_evidence_of_absence(tmp_path, world):
+    url = LISTS["revocation"]
+    failed = absent(url, FetchFailedError("no answer"), origin="network", retrieved_at="2026-11-20T20:59:59Z")
+    save(Evidence(status_lists={url: failed}), tmp_path)
+    entry = load_folder(tmp_path).status_lists[url]
+    assert (entry.body, entry.problem, entry.detail) == (None, "FETCH_FAILED", "no answer")
+
+
+def test_the_manifest_cannot_say_what_a_file_is(tmp_path, world):
+    save(world.evidence(), tmp_path)
+    manifest = json.loads((tmp_path / folder.MANIFEST).read_bytes())
+    for entry in manifest["entries"]:
+        entry["name"] = "did:web:evil.example"
+    write(tmp_path / folder.MANIFEST, manifest)
+    assert set(load_folder(tmp_path).did_documents) == {world.issuer.did}
+
+
+def test_of_two_versions_of_a_list_the_one_issued_later_counts(tmp_path, world):
+    older = world.status_list("revocation")
+    newer = world.status_list("revocation", put("issuanceDate", "2026-11-20T20:30:00Z"))
+    write(tmp_path / "a.json", newer)
+    write(tmp_path / "b.json", older)
+    body = load_folder(tmp_path).status_lists[LISTS["revocation"]].body
+    assert json.loads(body)["issuanceDate"] == "2026-11-20T20:30:00Z"
+
+
+def test_of_two_versions_of_a_did_document_the_one_retrieved_later_counts(tmp_path, world):
+    did, url = world.issuer.did, "https://oracle.example/.well-known/did.json"
+    older = fetched(url, edited(world.issuer.document(), drop("authentication")))
+    save(Evidence(did_documents={did: older}), tmp_path)
+    write(tmp_path / "zz.json", world.issuer.document())
+    assert "authentication" in json.loads(load_folder(tmp_path).did_documents[did].body)
+
+
+def test_a_file_that_is_too_large_is_left_out(tmp_path):
+    write(tmp_path / "large.json", b" " * (folder.MAX_FILE_BYTES + 1))
+    assert not load_folder(tmp_path).attachments
+
+
+def test_a_private_key_in_the_folder_is_no_nodes_key(tmp_path):
+    write(tmp_path / "key.jwk", {**NODE.public_key.jwk, "d": "AAAA"})
+    assert NODE.public_key.thumbprint_uri not in load_folder(tmp_path).attachments
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"version": 1}', b'{"version": 1, "entries": [{"part": "x"}]}'])
+def test_a_manifest_that_cannot_be_read_is_said_to_be_wrong(tmp_path, content):
+    write(tmp_path / folder.MANIFEST, content)
+    with pytest.raises(UsageError, match="list of evidence"):
+        load_folder(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_wrong(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_folder(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_wrong(tmp_path, world):
+    write(tmp_path / "file", b"")
+    with pytest.raises(UsageError, match="cannot be saved"):
+        save(world.evidence(), tmp_path / "file")

@@ -1,0 +1,56 @@
+"""Policies: read from TOML or JSON, strict about what they do not know."""
+
+import pytest
+
+from verifier.errors import UsageError
+from verifier.policy import Policy, reaches, read_policy
+
+
+def test_an_empty_policy_is_the_default():
+    assert read_policy(b"") == Policy()
+
+
+def test_toml_is_read():
+    policy = read_policy(b"""
+        trusted_issuers = ["did:web:oracle.example"]
+        minimum_assurance = "tpm-hardware"
+        [pinned_keys]
+        "did:web:oracle.example" = ["urn:ietf:params:oauth:jwk-thumbprint:sha-256:x"]
+    """)
+    assert policy.trusted_issuers == ("did:web:oracle.example",)
+    assert policy.minimum_assurance == "tpm-hardware"
+    assert policy.pinned_keys["did:web:oracle.example"][0].endswith(":x")
+
+
+def test_json_is_read():
+    assert read_policy(b'{"require_status": true}').require_status is True
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"allow_simulatd = true",
+        b'allow_simulated = "yes"',
+        b'minimum_assurance = "gold"',
+        b"leeway_s = ",
+        b'{"leeway_s": 60, "leeway_s": 90}',
+        b"\xff",
+    ],
+    ids=["misspelt", "wrong type", "unknown level", "no TOML", "twice", "no UTF-8"],
+)
+def test_what_cannot_be_meant_is_refused(raw):
+    with pytest.raises(UsageError):
+        read_policy(raw)
+
+
+def test_a_pinned_issuer_is_a_known_one():
+    policy = Policy(trusted_issuers=("did:web:a.example",), pinned_keys={"did:web:b.example": ()})
+    assert policy.on_list == {"did:web:a.example", "did:web:b.example"}
+
+
+@pytest.mark.parametrize(
+    ("level", "minimum", "enough"),
+    [("software", "software", True), ("simulated", "software", False), ("tpm-hardware", "tpm-virtual", True)],
+)
+def test_levels_are_ordered(level, minimum, enough):
+    assert reaches(level, minimum) is enough

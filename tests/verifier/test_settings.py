@@ -1,0 +1,56 @@
+"""Settings: a TOML file, variables on top, nothing unknown."""
+
+import pytest
+
+from tests.fakes.verifier import example
+from verifier import document
+from verifier.errors import UsageError
+from verifier.settings import Settings, read_settings
+
+
+def test_without_anything_the_defaults_hold():
+    assert read_settings({}) == Settings()
+
+
+def test_a_file_and_variables_on_top_of_it():
+    settings = read_settings(
+        {"GREEN_VERIFIER_PORT": "9000", "GREEN_VERIFIER_DEVELOPMENT": "1", "PATH": "/bin"},
+        b'host = "::1"\nport = 8000\n',
+    )
+    assert (settings.host, settings.port, settings.development) == ("::1", 9000, True)
+
+
+def test_origins_are_separated_by_commas():
+    settings = read_settings({"GREEN_VERIFIER_CORS_ORIGINS": "https://a.example,https://b.example"})
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_the_variable_that_names_the_file_is_no_setting():
+    assert read_settings({"GREEN_VERIFIER_SETTINGS": "/etc/verifier.toml"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "toml"),
+    [
+        ({"GREEN_VERIFIER_PROT": "9000"}, None),
+        ({"GREEN_VERIFIER_PORT": "many"}, None),
+        ({"GREEN_VERIFIER_PORT": "70000"}, None),
+        ({"GREEN_VERIFIER_FETCH_TIMEOUT_S": "0"}, None),
+        ({}, b"port ="),
+        ({}, b"\xff"),
+        ({}, b'unknown = "x"'),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(environment, toml):
+    with pytest.raises(UsageError):
+        read_settings(environment, toml)
+
+
+def test_a_presentation_may_fetch_for_each_of_its_credentials_up_to_a_cap():
+    settings = Settings(max_fetches=8, max_fetches_presentation=20)
+    credential = document.parse(b'{"type": "VerifiableCredential"}')
+    held = example("presentation.vc11.json")
+    assert settings.budget(credential).fetches == 8
+    assert settings.budget(document.Document(b"", held, "", document.Kind.PRESENTATION)).fetches == 16
+    many = {**held, "verifiableCredential": held["verifiableCredential"] * 10}
+    assert settings.budget(document.Document(b"", many, "", document.Kind.PRESENTATION)).fetches == 20

@@ -1,0 +1,113 @@
+"""The verifier as a web application: ``create_app()`` is what the server loads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+
+from verifier.case import Engines
+from verifier.document import MAX_PRESENTATION_BYTES
+from verifier.edge import Edge, add_security_headers
+from verifier.engines import default_engines
+from verifier.errors import UsageError
+from verifier.fetch import EgressClient, Fetcher
+from verifier.policy import Policy, read_policy
+from verifier.problems import to_response
+from verifier.routes import pages, verification
+from verifier.service import Service
+from verifier.settings import SETTINGS_FILE, Settings, read_settings
+
+_ROUTES = (
+    verification.verify_credential,
+    verification.verify_presentation,
+    pages.page,
+    pages.style,
+    pages.script,
+    pages.healthz,
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    fetcher: Fetcher | None = None,
+    engines: Engines | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Litestar:
+    """Return the application. Without ``settings``, those of the environment and the file that it names.
+
+    ``fetcher``, ``engines`` and ``clock`` take the place of the network, the workers and the time.
+    Raises UsageError where settings or policy cannot be read.
+    """
+    settings = settings or _settings()
+    service = Service(
+        settings=settings,
+        policy=_policy(settings),
+        fetcher=fetcher or _client(settings),
+        engines=engines or default_engines(),
+        clock=clock,
+        judging=asyncio.Semaphore(settings.concurrent_verifications),
+        gathering=asyncio.Semaphore(settings.concurrent_gatherings),
+    )
+    return Litestar(
+        route_handlers=_ROUTES,
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        exception_handlers={Exception: to_response},
+        middleware=[Edge],
+        before_send=[add_security_headers],
+        cors_config=_cors(settings),
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_PRESENTATION_BYTES + 1,
+        debug=False,
+        logging_config=None,
+    )
+
+
+def _client(settings: Settings) -> EgressClient:
+    return EgressClient(
+        development=settings.development, timeout_s=settings.fetch_timeout_s, max_bytes=settings.fetch_max_bytes
+    )
+
+
+def _settings() -> Settings:
+    file = os.environ.get(SETTINGS_FILE)
+    return read_settings(os.environ, _read(file) if file else None)
+
+
+def _policy(settings: Settings) -> Policy:
+    policy = read_policy(_read(settings.policy)) if settings.policy else Policy()
+    return msgspec.structs.replace(policy, allow_simulated=policy.allow_simulated or settings.allow_simulated)
+
+
+def _read(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(allow_origins=list(settings.cors_origins), allow_methods=["POST"], allow_headers=["Content-Type"])
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Green Compute Verifier",
+        version="1",
+        description="Verifies credentials and presentations (W3C VC API) and explains every step of the verdict.",
+        path="/openapi",
+        # Only the document: the framework's own viewers load scripts from elsewhere.
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
+    )

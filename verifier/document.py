@@ -1,0 +1,125 @@
+"""A document as it was received: its bytes, the JSON in them, and what it says it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from schemas import credential, digests, jcs, strict_json
+from schemas.errors import ResourceLimitError
+from schemas.strict_json import Json, JsonObject
+
+MAX_PRESENTATION_BYTES: Final = 16 * 1024 * 1024
+# A presentation adds two levels around a credential, which has at most strict_json.MAX_DEPTH of its own.
+MAX_PRESENTATION_DEPTH: Final = strict_json.MAX_DEPTH + 2
+
+
+class Kind(StrEnum):
+    """What a document says it is, from its ``type`` alone; nothing is believed yet."""
+
+    INFERENCE = "GreenComputeCredential"
+    WINDOW = "GreenComputeWindowCredential"
+    SUMMARY = "GreenComputeSummaryCredential"
+    STATUS_LIST = "StatusList2021Credential"
+    FOREIGN = "VerifiableCredential"
+    PRESENTATION = "VerifiablePresentation"
+    UNKNOWN = "unknown"
+
+
+OURS: Final = frozenset({Kind.INFERENCE, Kind.WINDOW, Kind.SUMMARY})
+"""The kinds whose claims this verifier understands."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed document. ``digest`` is that of ``raw``, the bytes as received (digestMultibase)."""
+
+    raw: bytes
+    value: JsonObject
+    digest: str
+    kind: Kind
+
+
+def parse(raw: bytes, *, max_bytes: int = strict_json.MAX_BYTES, max_depth: int = strict_json.MAX_DEPTH) -> Document:
+    """Return the document in ``raw`` after the cheap gate.
+
+    Raises ParsingError, ResourceLimitError or MalformedValueError as schemas.strict_json.
+    """
+    value = strict_json.parse_object(raw, max_bytes=max_bytes, max_depth=max_depth)
+    return Document(raw, value, digests.digest(raw), kind_of(value))
+
+
+def parse_presentation(raw: bytes) -> Document:
+    """Return the presentation in ``raw``: at most 16 MB, two levels deeper than a credential. Raises as parse."""
+    return parse(raw, max_bytes=MAX_PRESENTATION_BYTES, max_depth=MAX_PRESENTATION_DEPTH)
+
+
+def parse_any(raw: bytes) -> Document:
+    """Return the credential or presentation in ``raw``, each within its own limits. Raises as parse."""
+    try:
+        return parse(raw)
+    except ResourceLimitError:
+        document = parse_presentation(raw)
+        if document.kind is not Kind.PRESENTATION:
+            raise
+        return document
+
+
+def embedded(value: JsonObject) -> Document:
+    """Return a credential that stands inside another document, put through the same gate as one alone.
+
+    Its own bytes are not known apart, so ``raw`` is its canonical JSON (RFC 8785) and ``digest`` that
+    form's. Raises ResourceLimitError where it is larger or deeper than a credential may be.
+    """
+    return parse(jcs.canonical_bytes(value))
+
+
+def embedded_presentation(value: JsonObject) -> Document:
+    """Return a presentation that stands inside a request; as embedded, within the limits of a presentation."""
+    return parse_presentation(jcs.canonical_bytes(value))
+
+
+def kind_of(value: JsonObject) -> Kind:
+    """Return what the ``type`` member says; UNKNOWN if it names neither or both of credential and presentation.
+
+    Whatever spells one of our types in any way is taken for ours: the closed shape then refuses it.
+    """
+    types = strings(value.get("type"))
+    ours = credential.kind_of(value)
+    is_credential, is_presentation = Kind.FOREIGN in types or ours is not None, Kind.PRESENTATION in types
+    if is_credential == is_presentation:
+        return Kind.UNKNOWN
+    if is_presentation:
+        return Kind.PRESENTATION
+    if ours is not None:
+        return Kind(ours.__name__)
+    return Kind.STATUS_LIST if Kind.STATUS_LIST in types else Kind.FOREIGN
+
+
+def strings(value: Json) -> tuple[str, ...]:
+    """Return the strings of a member that may be one string or a list of them."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def objects(value: Json) -> tuple[JsonObject, ...]:
+    """Return the objects of a member that may be one object or a list of them."""
+    if isinstance(value, dict):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def proofs_of(value: JsonObject) -> tuple[JsonObject, ...]:
+    """Return the proofs of a document; none if it has no proof, an empty one, or something else in their place."""
+    member = value.get("proof")
+    found = objects(member)
+    complete = not isinstance(member, list) or len(found) == len(member)
+    return found if complete and all(found) else ()
+
+
+def identifier(value: Json) -> str | None:
+    """Return the identifier in a member that is a string or an object with an ``id``, such as ``issuer``."""
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else None

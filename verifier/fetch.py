@@ -1,0 +1,208 @@
+"""The one egress client: everything a verifier ever fetches goes through here (security.md requirement 8).
+
+A host name is resolved once, every address is judged, and the connection goes to a judged address, with the
+name kept for TLS and Host; so a name that changes its address between check and connection gains nothing.
+No redirects, no proxies from the environment, one deadline for the whole exchange, bounded bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import ssl
+import zlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import httpx
+
+from schemas import times
+from schemas.errors import GreenError, ParsingError
+from verifier.addresses import Target, is_loopback, judge, target_of
+from verifier.errors import FetchBlockedError, FetchFailedError, ResourceLimitError
+from verifier.evidence import Fetched, absent
+
+TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 2.0
+MAX_BYTES: Final = 2 * 1024 * 1024
+_OK: Final = 200
+_REDIRECTS: Final = range(300, 400)
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+_CHUNK: Final = 64 * 1024
+
+
+class Fetcher(Protocol):
+    """Whoever can fetch a URL for a verification."""
+
+    async def fetch(self, url: str, accept: Sequence[str]) -> Fetched:
+        """Return the body of ``url`` in one of the media types ``accept``, or the record of why not.
+
+        Never raises for what the other side does: a failed fetch is evidence of absence.
+        """
+        ...
+
+
+class Resolver(Protocol):
+    """Whoever turns a host name into numeric addresses."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Return all addresses of ``host``. Raises OSError if it has none."""
+        ...
+
+
+class SystemResolver:
+    """The operating system's resolver, off the event loop."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of getaddrinfo, in its order and each once."""
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class EgressClient:
+    """Fetches https URLs of the public network.
+
+    ``development`` also allows this machine's loopback, by http, and no other private address; an https URL
+    of a loopback host is then tried by http. ``timeout_s`` is for the whole exchange, name and body included;
+    ``max_bytes`` for the body, inflated or not. ``transport`` takes the place of the network in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        development: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        max_bytes: int = MAX_BYTES,
+        resolver: Resolver | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._development = development
+        self._timeout_s = timeout_s
+        self._max_bytes = max_bytes
+        self._resolver = resolver or SystemResolver()
+        self._transport = transport
+        self._clock = clock
+
+    async def fetch(self, url: str, accept: Sequence[str]) -> Fetched:
+        """Return the body of ``url``, or the record of why there is none."""
+        now = times.render_seconds(self._clock())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                media_type, body = await self._exchange(url, accept)
+        except GreenError as error:
+            return absent(url, error, origin="network", retrieved_at=now)
+        except TimeoutError:
+            late = FetchFailedError(f"no whole answer within {self._timeout_s:g} s")
+            return absent(url, late, origin="network", retrieved_at=now)
+        return Fetched(url=url, origin="network", retrieved_at=now, body=body, media_type=media_type)
+
+    async def _exchange(self, url: str, accept: Sequence[str]) -> tuple[str, bytes]:
+        target = target_of(url)
+        if target.scheme != "https" and not self._development:
+            raise FetchBlockedError(f"{url[:60]!r} is not an https URL")
+        addresses = await self._addresses(target)
+        # Only development gets here with a loopback address, and such a host has no certificate.
+        scheme = "http" if all(is_loopback(address) for address in addresses) else "https"
+        if scheme == "https" and target.scheme != "https":
+            raise FetchBlockedError("http is for this machine's loopback only")
+        failure: Exception = FetchFailedError("the host has no address")
+        async with self._client() as client:
+            for address in addresses:
+                try:
+                    return await self._get(client, scheme, target, address, accept)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    failure = error
+                except httpx.HTTPError as error:
+                    raise FetchFailedError(f"the exchange broke off: {type(error).__name__}") from error
+        raise FetchFailedError("no connection to the host, or its certificate does not hold") from failure
+
+    async def _addresses(self, target: Target) -> Sequence[str]:
+        """Return the addresses that may be contacted: one bad address condemns the host."""
+        try:
+            addresses = await self._resolver.resolve(target.host, _port(target, target.scheme))
+        except (OSError, UnicodeError) as error:
+            raise FetchFailedError(f"the host name {target.host[:60]!r} does not resolve") from error
+        if self._development and addresses and all(is_loopback(address) for address in addresses):
+            return addresses
+        for address in addresses:
+            reason = judge(address)
+            if reason is not None:
+                raise FetchBlockedError(f"{target.host[:60]!r} is at a forbidden address ({reason})")
+        return addresses
+
+    def _client(self) -> httpx.AsyncClient:
+        transport = self._transport or httpx.AsyncHTTPTransport(
+            verify=_tls(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+        timeout = httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S)
+        return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)
+
+    async def _get(
+        self, client: httpx.AsyncClient, scheme: str, target: Target, address: str, accept: Sequence[str]
+    ) -> tuple[str, bytes]:
+        literal = f"[{address}]" if ":" in address else address
+        name = f"[{target.host}]" if ":" in target.host else target.host
+        headers = {
+            "Host": name if target.port is None else f"{name}:{target.port}",
+            "Accept": ", ".join(accept),
+            "Accept-Encoding": "identity",
+            "User-Agent": "green-verifier",
+        }
+        url = f"{scheme}://{literal}:{_port(target, scheme)}{target.path}"
+        extensions = {"sni_hostname": target.host}
+        async with client.stream("GET", url, headers=headers, extensions=extensions) as response:
+            media_type = _judge_head(response, accept)
+            return media_type, await self._body(response)
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        """Return the body, inflated if it came deflated. Raises ResourceLimitError past the cap."""
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise FetchFailedError("the answer is in a content encoding that was not asked for")
+        inflate = zlib.decompressobj(_GZIP_WINDOW) if encoding == "gzip" else None
+        body = bytearray()
+        async for chunk in response.aiter_raw(_CHUNK):
+            body += _inflated(inflate, chunk, self._max_bytes + 1 - len(body)) if inflate else chunk
+            if len(body) > self._max_bytes:
+                raise ResourceLimitError(f"the answer has more than {self._max_bytes} bytes")
+        if inflate is not None and not inflate.eof:
+            raise FetchFailedError("the answer ends within its compressed stream")
+        return bytes(body)
+
+
+def _port(target: Target, scheme: str) -> int:
+    return target.port or (443 if scheme == "https" else 80)
+
+
+def _inflated(inflate: zlib._Decompress, chunk: bytes, room: int) -> bytes:
+    try:
+        return inflate.decompress(chunk, room)
+    except zlib.error as error:
+        raise FetchFailedError("the answer's compressed stream is damaged") from error
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _judge_head(response: httpx.Response, accept: Sequence[str]) -> str:
+    """Return the media type. Raises FetchBlockedError for a redirect, FetchFailedError for what was not asked for."""
+    if response.status_code in _REDIRECTS:
+        raise FetchBlockedError("the host redirects, and redirects are not followed")
+    if response.status_code != _OK:
+        raise FetchFailedError(f"the host answered with status {response.status_code}")
+    content_type: str = response.headers.get("content-type", "")
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    if media_type not in accept:
+        raise FetchFailedError(f"the answer is {media_type[:60]!r}, not one of {', '.join(accept)}")
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    if "charset=" in charset and "charset=utf-8" not in charset:
+        raise ParsingError("the answer is not in UTF-8")
+    return media_type

@@ -1,0 +1,191 @@
+"""What a verification needs from outside, and fetching it.
+
+``missing`` is pure and says what to fetch; ``gather`` waits for it. Whatever fails is recorded as evidence of
+absence, so that the check which needs it can say *inconclusive*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from did.errors import DidError
+from did.identifiers import parse_did
+from did.web import document_url
+from schemas.strict_json import JsonObject
+from verifier.document import OURS, Document, Kind, identifier, kind_of, objects
+from verifier.errors import FetchFailedError
+from verifier.evidence import Evidence, Fetched, Part, absent
+from verifier.fetch import Fetcher
+
+DID_DOCUMENT_TYPES: Final = (
+    "application/did+json",
+    "application/did+ld+json",
+    "application/did",
+    "application/json",
+    "application/ld+json",
+)
+CREDENTIAL_TYPES: Final = (
+    "application/vc+ld+json",
+    "application/vc",
+    "application/ld+json",
+    "application/json",
+    "application/credential+ld+json",
+)
+DOCUMENT_TYPES: Final = (*CREDENTIAL_TYPES, "application/vp+ld+json", "application/vp")
+ATTACHMENT_TYPES: Final = (
+    "application/json",
+    "application/cmw+json",
+    "application/jose",
+    "application/octet-stream",
+)
+KEY_TYPES: Final = ("application/jwk+json", "application/json")
+
+MAX_CREDENTIALS: Final = 1000
+_AT_ONCE: Final = 8
+
+
+class Need(NamedTuple):
+    """One thing to fetch: the part of the evidence, the name in it, the URL, and the media types that fit."""
+
+    part: Part
+    name: str
+    url: str
+    accept: tuple[str, ...]
+
+
+class Budget(NamedTuple):
+    """How much one verification may fetch."""
+
+    fetches: int = 8
+    timeout_s: float = 10.0
+    max_bytes: int = 4 * 1024 * 1024
+
+
+BUDGET: Final = Budget()
+"""What a verification of one credential may fetch."""
+
+
+def missing(document: Document, evidence: Evidence, *, with_attachments: bool = True) -> list[Need]:
+    """Return what is not in ``evidence`` yet, each once, the indispensable first.
+
+    DID documents of did:web issuers and holders, the status lists, and then (``with_attachments``) the bytes
+    and keys of the evidence, if they lie on a host that is contacted anyway: no document makes the
+    verifier call a further host. Nothing else in a document is ever dereferenced.
+    """
+    credentials = _credentials(document)
+    dids = [identifier(document.value.get("holder"))] if document.kind is Kind.PRESENTATION else []
+    dids += [identifier(credential.get("issuer")) for credential in credentials]
+    needs = [*_did_documents(dids), *(need for credential in credentials for need in _status_lists(credential))]
+    if with_attachments:
+        hosts = {_authority(need.url) for need in needs}
+        needs += [need for credential in credentials for need in _attachments(credential, hosts)]
+    return [need for need in dict.fromkeys(needs) if need.name not in getattr(evidence, need.part)]
+
+
+def _credentials(document: Document) -> list[JsonObject]:
+    if document.kind is not Kind.PRESENTATION:
+        return [document.value]
+    return list(objects(document.value.get("verifiableCredential")))[:MAX_CREDENTIALS]
+
+
+def _did_documents(dids: Iterable[str | None]) -> Iterator[Need]:
+    for text in dids:
+        try:
+            # did:key and did:jwk are their own documents, and what is no DID is for the verdict to refuse.
+            if text is not None and parse_did(text).method == "web":
+                yield Need("did_documents", text, document_url(text), DID_DOCUMENT_TYPES)
+        except DidError:
+            continue
+
+
+def _status_lists(credential: JsonObject) -> Iterator[Need]:
+    for entry in objects(credential.get("credentialStatus")):
+        for member in ("statusListCredential", "suspensionListCredential"):
+            url = entry.get(member)
+            # A list inside the credential that names it would be a circle (the status step says so).
+            if isinstance(url, str) and url != credential.get("id"):
+                yield Need("status_lists", url, url, CREDENTIAL_TYPES)
+
+
+def _attachments(credential: JsonObject, hosts: set[str]) -> Iterator[Need]:
+    if kind_of(credential) not in OURS:
+        return
+    for entry in objects(credential.get("evidence")):
+        url, digest, key = entry.get("id"), entry.get("digestMultibase"), entry.get("signedBy")
+        if not (isinstance(url, str) and isinstance(digest, str)) or _authority(url) not in hosts:
+            continue
+        folder, _, last = url.rpartition("/")
+        if last == digest and "inlineEvidence" not in entry:
+            yield Need("attachments", digest, url, ATTACHMENT_TYPES)
+        if isinstance(key, str):
+            yield Need("attachments", key, f"{folder}/{key}", KEY_TYPES)
+
+
+def _authority(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
+async def gather(
+    document: Document,
+    evidence: Evidence,
+    fetcher: Fetcher,
+    *,
+    budget: Budget = BUDGET,
+    with_attachments: bool = True,
+) -> Evidence:
+    """Return ``evidence`` together with what was missing, fetched within ``budget``.
+
+    What lies beyond the budget is recorded as absent; the indispensable is fetched first.
+    """
+    needs = missing(document, evidence, with_attachments=with_attachments)
+    found = await _fetch_all(needs[: budget.fetches], fetcher, budget)
+    over = FetchFailedError(f"not fetched: a verification fetches at most {budget.fetches} documents")
+    found += [absent(need.url, over, origin="network") for need in needs[budget.fetches :]]
+    return evidence.joined(_collect(needs, found))
+
+
+async def _fetch_all(needs: Sequence[Need], fetcher: Fetcher, budget: Budget) -> list[Fetched]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(need: Need) -> Fetched:
+        async with gate:
+            return await fetcher.fetch(need.url, need.accept)
+
+    tasks = [asyncio.create_task(one(need)) for need in needs]
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=budget.timeout_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    return _within(budget, needs, tasks)
+
+
+def _within(budget: Budget, needs: Sequence[Need], tasks: Sequence[asyncio.Task[Fetched]]) -> list[Fetched]:
+    """Return the answers in order; those that came too late or are too much in sum become absent."""
+    found: list[Fetched] = []
+    room = budget.max_bytes
+    for need, task in zip(needs, tasks, strict=True):
+        if task.cancelled():
+            error = FetchFailedError(f"not fetched within the {budget.timeout_s:g} s of the verification")
+            found.append(absent(need.url, error, origin="network"))
+            continue
+        fetched = task.result()
+        room -= len(fetched.body or b"")
+        if room < 0 and fetched.body is not None:
+            error = FetchFailedError(f"not kept: a verification fetches at most {budget.max_bytes} bytes in all")
+            fetched = absent(need.url, error, origin="network", retrieved_at=fetched.retrieved_at)
+        found.append(fetched)
+    return found
+
+
+def _collect(needs: Sequence[Need], found: Sequence[Fetched]) -> Evidence:
+    parts: dict[Part, dict[str, Fetched]] = {"did_documents": {}, "status_lists": {}, "attachments": {}}
+    for need, fetched in zip(needs, found, strict=True):
+        parts[need.part][need.name] = fetched
+    return Evidence(**parts)

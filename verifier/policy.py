@@ -1,0 +1,67 @@
+"""What a verifier demands beyond correctness: whom it trusts, which assurance it wants.
+
+A policy decides between a warning and a refusal; it can never turn a false signature into a good one.
+It is part of the report, so that a verdict can be understood later.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from schemas import strict_json
+from schemas.errors import FormatError
+from schemas.terms import ASSURANCES
+from verifier.errors import UsageError
+
+Assurance: TypeAlias = Literal["simulated", "software", "tpm-emulated", "tpm-virtual", "tpm-hardware"]
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The demands of one verifier. Every default is what the command line and the page use.
+
+    ``trusted_issuers``: DIDs; where there is a list, an issuer outside it is refused.
+    ``require_trusted_issuer``: refuse every issuer that is on no list (audits).
+    ``pinned_keys``: DID → JWK thumbprint URIs (RFC 9278); a pinned DID signs with these keys only, and its
+    DID document may come from a folder.
+    ``trust_evidence``: take the DID documents of a folder without a pin; the report says so.
+    ``allow_simulated``: accept figures that nobody measured.
+    ``minimum_assurance``: the least assurance that the evidence must show.
+    ``require_evidence``: what cannot be checked again from its evidence is inconclusive, not a warning.
+    ``require_status``: a credential that names no status list is refused.
+    ``require_holder_binding``: credentials that name nobody as their tenant are refused in a presentation.
+    ``require_understood``: credentials of types that this verifier does not know are refused.
+    ``leeway_s``: how far clocks may disagree, in seconds.
+    """
+
+    trusted_issuers: tuple[str, ...] = ()
+    require_trusted_issuer: bool = False
+    pinned_keys: dict[str, tuple[str, ...]] = {}
+    trust_evidence: bool = False
+    allow_simulated: bool = False
+    minimum_assurance: Assurance = "simulated"
+    require_evidence: bool = False
+    require_status: bool = False
+    require_holder_binding: bool = False
+    require_understood: bool = False
+    leeway_s: int = 60
+
+    @property
+    def on_list(self) -> frozenset[str]:
+        """The DIDs that this verifier knows: those listed and those pinned."""
+        return frozenset(self.trusted_issuers) | frozenset(self.pinned_keys)
+
+
+def read_policy(raw: bytes) -> Policy:
+    """Return the policy in ``raw``: a JSON object, or TOML. Raises UsageError naming what is wrong in it."""
+    try:
+        members = strict_json.parse_object(raw) if raw.lstrip()[:1] == b"{" else tomllib.loads(raw.decode("utf-8"))
+        return msgspec.convert(members, Policy)
+    except (FormatError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"the policy cannot be read: {error}") from error
+
+
+def reaches(level: Assurance, minimum: Assurance) -> bool:
+    """Return whether an assurance is at least the one demanded."""
+    return ASSURANCES.index(level) >= ASSURANCES.index(minimum)

@@ -1,0 +1,103 @@
+"""A report for a person at a terminal: the verdict first, then every step with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from verifier.report import Outcome, Report, Result, findings_of
+from verifier.visible import visible
+
+_MARKS: Final = {
+    Result.PASSED: ("✓", "green"),
+    Result.WARNING: ("!", "yellow"),
+    Result.SKIPPED: ("·", "dim"),
+    Result.INCONCLUSIVE: ("?", "magenta"),
+    Result.FAILED: ("✗", "red"),
+}
+_OUTCOMES: Final = {
+    Outcome.VERIFIED: ("✓ VERIFIED", "bold green"),
+    Outcome.REFUSED: ("✗ REFUSED", "bold red"),
+    Outcome.INCONCLUSIVE: ("? INCONCLUSIVE", "bold magenta"),
+}
+_FACTS: Final = (
+    ("modelId", "model"),
+    ("nodeId", "node"),
+    ("inferenceId", "inference"),
+    ("jobId", "job"),
+    ("tenantId", "customer"),
+    ("periodStart", "from"),
+    ("periodEnd", "to"),
+    ("energyKwh", "energy (kWh)"),
+    ("operationalEmissionsGco2e", "emissions (g CO2e)"),
+    ("carbonIntensityGco2ePerKwh", "grid (g CO2e/kWh)"),
+    ("carbonIntensitySource", "grid data"),
+    ("measurementMethod", "measured by"),
+    ("assurance", "assurance"),
+)
+LEGEND: Final = "✓ holds   ! holds, and you should know   · not checked   ? could not be checked   ✗ does not hold"
+
+
+def show(report: Report, stream: TextIO) -> None:
+    """Write ``report`` to ``stream``; in colours only where that is a terminal."""
+    console = Console(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    console.print(_headline(report))
+    console.print(_facts_table(report))
+    console.print(_steps(report))
+    for number, inner in enumerate(report.credentials, start=1):
+        console.print(Text(f"\nCredential {number} of {len(report.credentials)}", style="bold"))
+        show(inner, stream)
+    if not report.credentials:
+        console.print(Text(LEGEND, style="dim"))
+
+
+def _headline(report: Report) -> Text:
+    words, style = _OUTCOMES[report.outcome]
+    line = Text(words, style=style)
+    if report.outcome is Outcome.VERIFIED:
+        warnings = len(report.warnings)
+        line.append(f"  with {warnings} warning{'s' if warnings != 1 else ''}" if warnings else "", style="yellow")
+    else:
+        line.append(f"  {visible(report.problem or '')}: {visible(report.detail or '')}", style="not bold")
+    return line
+
+
+def _facts_table(report: Report) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in _facts(report):
+        table.add_row(name, Text(visible(value)))
+    return table
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    yield "document", report.kind + (f" {report.id}" if report.id else "")
+    for name, value in (("issuer", report.issuer), ("holder", report.holder)):
+        if value is not None:
+            yield name, value
+    # The claims of a refused credential are nobody's word: only what stands is shown as a fact.
+    if report.outcome is Outcome.VERIFIED:
+        for claim, name in _FACTS:
+            if claim in report.subject:
+                yield name, report.subject[claim]
+    yield "checked for", report.at
+
+
+def _steps(report: Report) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(width=1)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in report.checks:
+        for number, finding in enumerate(findings_of(check)):
+            mark, style = _MARKS[finding.result]
+            detail = Text(visible(finding.detail))
+            if finding.problem is not None:
+                detail.append(f"  [{visible(finding.problem)}]", style=style)
+            table.add_row(Text(mark, style=style), check.step if number == 0 else "", detail)
+    return table

@@ -1,0 +1,1 @@
+"""The HTTP routes of the verifier, one module for each subject."""

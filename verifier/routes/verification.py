@@ -1,0 +1,98 @@
+"""``POST /credentials/verify`` and ``POST /presentations/verify`` (W3C VC API, Verifying)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+import structlog
+from litestar import Response, post
+
+from schemas import strict_json
+from schemas.strict_json import JsonObject
+from verifier import document
+from verifier.edge import AnyRequest, read_json_body
+from verifier.openapi import CredentialOperation, PresentationOperation
+from verifier.policy import Policy
+from verifier.problems import BadRequestError
+from verifier.report import Outcome, Report, Result, problem_document
+from verifier.service import Service
+from verifier.verify import Expectation
+
+_log = structlog.get_logger("verifier")
+
+# The request wraps the document once.
+_CREDENTIAL_DEPTH: Final = strict_json.MAX_DEPTH + 1
+_PRESENTATION_DEPTH: Final = document.MAX_PRESENTATION_DEPTH + 1
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a request may ask for. Members that are not listed are other software's, and mean nothing here."""
+
+    challenge: str | None = None
+    domain: str | None = None
+    allow_simulated: bool = False
+
+
+@post("/credentials/verify", status_code=200, operation_class=CredentialOperation)
+async def verify_credential(request: AnyRequest, service: Service) -> Response[bytes]:
+    """Verify one credential: 200 where it verifies, 400 with the problems where it does not."""
+    raw = await read_json_body(request, strict_json.MAX_BYTES)
+    body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
+    options = _options(body)
+    parsed = document.embedded(_member(body, "verifiableCredential"))
+    report = await service.verify(parsed, _policy(service, options))
+    return _answer(report)
+
+
+@post("/presentations/verify", status_code=200, operation_class=PresentationOperation)
+async def verify_presentation(request: AnyRequest, service: Service) -> Response[bytes]:
+    """Verify a presentation and every credential in it: 200 where all verify, 400 with the problems otherwise."""
+    limit = document.MAX_PRESENTATION_BYTES
+    raw = await read_json_body(request, limit)
+    # Parsing up to 16 MB is work: not on the event loop, where everybody else would wait for it.
+    body = await asyncio.to_thread(strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH)
+    options = _options(body)
+    parsed = await asyncio.to_thread(document.embedded_presentation, _member(body, "verifiablePresentation"))
+    expectation = Expectation(options.challenge, options.domain)
+    report = await service.verify(parsed, _policy(service, options), expectation)
+    return _answer(report)
+
+
+def _member(body: JsonObject, name: str) -> JsonObject:
+    value = body.get(name)
+    if not isinstance(value, dict):
+        raise BadRequestError(f"{name}: a JSON-LD object is required")
+    return value
+
+
+def _options(body: JsonObject) -> Options:
+    try:
+        options = msgspec.convert(body.get("options", {}), Options)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(f"options: {error}") from error
+    if options.challenge == "" or options.domain == "":
+        raise BadRequestError("options: an empty challenge or domain protects from nothing; leave it out, or give one")
+    return options
+
+
+def _policy(service: Service, options: Options) -> Policy:
+    allow = service.policy.allow_simulated or options.allow_simulated
+    return msgspec.structs.replace(service.policy, allow_simulated=allow)
+
+
+def _answer(report: Report) -> Response[bytes]:
+    """Return the verdict for readers of either habit: status code, ``verified``, ``problemDetails``, ``errors``."""
+    verified = report.outcome is Outcome.VERIFIED
+    _log.info("verified", outcome=report.outcome.value, problem=report.problem, kind=report.kind)
+    content = {
+        "verified": verified,
+        "outcome": report.outcome.value,
+        "problemDetails": [problem_document(finding) for finding in report.problems],
+        "checks": [check.step for check in report.checks if check.result in {Result.PASSED, Result.WARNING}],
+        "warnings": [problem_document(finding) for finding in report.warnings],
+        "errors": [finding.detail for finding in report.problems],
+        "report": msgspec.Raw(report.to_json()),
+    }
+    return Response(msgspec.json.encode(content), status_code=200 if verified else 400, media_type="application/json")

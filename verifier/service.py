@@ -1,0 +1,70 @@
+"""What the routes share: the settings, the fetcher, the engines, and how a verification is run beside others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from verifier.case import Engines
+from verifier.document import Document
+from verifier.errors import OverloadedError
+from verifier.evidence import NOTHING, Evidence
+from verifier.fetch import Fetcher
+from verifier.gather import gather
+from verifier.policy import Policy
+from verifier.report import Report
+from verifier.settings import Settings
+from verifier.verify import Expectation, verify_credential, verify_presentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """The parts of a running verifier.
+
+    ``judging`` bounds how many documents are judged at once, ``gathering`` for how many evidence is fetched: two
+    bounds, so that slow hosts keep nobody from being judged.
+    """
+
+    settings: Settings
+    policy: Policy
+    fetcher: Fetcher
+    engines: Engines
+    clock: Callable[[], datetime]
+    judging: asyncio.Semaphore
+    gathering: asyncio.Semaphore
+
+    async def verify(self, document: Document, policy: Policy, expectation: Expectation | None = None) -> Report:
+        """Return the verdict on a credential, or on a presentation where there is an expectation.
+
+        Fetches what is missing, then judges in a thread. Raises OverloadedError where no place is free in
+        time or no worker had room for the document.
+        """
+        async with self._place(self.gathering):
+            budget, attachments = self.settings.budget(document), self.settings.fetch_evidence
+            evidence = await gather(document, NOTHING, self.fetcher, budget=budget, with_attachments=attachments)
+        async with self._place(self.judging):
+            report = await asyncio.to_thread(self._judge, document, evidence, policy, expectation)
+        if report.problem == OverloadedError.name:
+            raise OverloadedError(report.detail or "the service is busy")
+        return report
+
+    def _judge(self, document: Document, evidence: Evidence, policy: Policy, expectation: Expectation | None) -> Report:
+        now = self.clock()
+        if expectation is None:
+            return verify_credential(document, evidence, policy, now, engines=self.engines)
+        return verify_presentation(document, evidence, policy, expectation, now, engines=self.engines)
+
+    @asynccontextmanager
+    async def _place(self, places: asyncio.Semaphore) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.settings.queue_timeout_s):
+                await places.acquire()
+        except TimeoutError as error:
+            raise OverloadedError("the service is busy with other verifications; come back later") from error
+        try:
+            yield
+        finally:
+            places.release()

@@ -1,0 +1,85 @@
+"""The settings of the verifier's service and command line, read once at the edge.
+
+From a TOML file and ``GREEN_VERIFIER_*`` variables, the variables on top; for example
+``GREEN_VERIFIER_PORT=8090`` or ``GREEN_VERIFIER_CORS_ORIGINS=https://a.example,https://b.example``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from verifier.document import Document
+from verifier.errors import UsageError
+from verifier.gather import Budget
+
+PREFIX: Final = "GREEN_VERIFIER_"
+SETTINGS_FILE: Final = "GREEN_VERIFIER_SETTINGS"
+"""The variable that names the TOML file."""
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every setting with its unit and default.
+
+    ``development``: allow http, and addresses of this machine's loopback; never in production.
+    ``host``, ``port``: where the service listens. ``processes``: how many of the server run.
+    ``policy``: path of a policy file (TOML or JSON). ``allow_simulated``: on top of it, accept figures that
+    nobody measured; a request may say so for itself too, since it is the one who reads the answer.
+    ``fetch_evidence``: also fetch the evidence that a credential names, from hosts contacted anyway.
+    ``fetch_timeout_s``: for one whole exchange. ``fetch_max_bytes``: for one body.
+    ``max_fetches``: for a credential; a presentation has as many for each of its credentials, up to
+    ``max_fetches_presentation``. ``gather_timeout_s``, ``gather_max_bytes``: for all fetches of a verification.
+    ``cors_origins``: origins whose pages may call the service; ``*`` for all; empty for none.
+    ``concurrent_verifications``: how many documents are judged at once in one process, and
+    ``concurrent_gatherings`` for how many evidence is fetched at once; others wait up to ``queue_timeout_s``
+    and are then told to come back later.
+    """
+
+    development: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 8090
+    processes: Count = 1
+    policy: str | None = None
+    allow_simulated: bool = False
+    fetch_evidence: bool = True
+    fetch_timeout_s: Seconds = 5.0
+    fetch_max_bytes: Count = 2 * 1024 * 1024
+    max_fetches: Count = 8
+    max_fetches_presentation: Count = 64
+    gather_timeout_s: Seconds = 10.0
+    gather_max_bytes: Count = 4 * 1024 * 1024
+    cors_origins: tuple[str, ...] = ()
+    concurrent_verifications: Count = 8
+    concurrent_gatherings: Count = 64
+    queue_timeout_s: Seconds = 5.0
+
+    def budget(self, document: Document) -> Budget:
+        """Return what may be fetched for a document: for each credential as much, up to a cap."""
+        held = document.value.get("verifiableCredential")
+        credentials = len(held) if isinstance(held, list) else 1
+        fetches = min(self.max_fetches * max(1, credentials), max(self.max_fetches, self.max_fetches_presentation))
+        return Budget(fetches, self.gather_timeout_s, self.gather_max_bytes)
+
+
+def read_settings(environment: Mapping[str, str], toml: bytes | None = None) -> Settings:
+    """Return the settings of a TOML file's bytes with the ``GREEN_VERIFIER_*`` variables on top.
+
+    Raises UsageError naming an unknown setting or a value that does not fit.
+    """
+    try:
+        members: dict[str, object] = tomllib.loads(toml.decode("utf-8")) if toml else {}
+        for variable, value in environment.items():
+            if variable.startswith(PREFIX) and variable != SETTINGS_FILE:
+                name = variable.removeprefix(PREFIX).lower()
+                members[name] = [part for part in value.split(",") if part] if name == "cors_origins" else value
+        return msgspec.convert(members, Settings, strict=False)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"the settings cannot be read: {error}") from error

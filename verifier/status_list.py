@@ -1,0 +1,95 @@
+"""A status list is a credential of its own, and is verified as one before a bit of it counts (security.md 10)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from schemas import status, strict_json
+from schemas.errors import (
+    GreenError,
+    MalformedValueError,
+    ResourceLimitError,
+    StatusIndexError,
+    StatusListLengthError,
+)
+from schemas.status import StatusListCredential
+from schemas.strict_json import JsonObject
+from verifier.case import Case
+from verifier.context import Profile, check_contexts
+from verifier.controllers import body_of, check_pin, resolve
+from verifier.document import objects
+from verifier.errors import FetchError, FetchFailedError, StatusRetrievalError, StatusVerificationError
+from verifier.moments import read_moment
+from verifier.steps.proof import verify
+from verifier.steps.validity import check_period, period_of
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+# What says more under its own name than as "the list does not verify".
+_NAMED: Final = (FetchError, StatusListLengthError, StatusIndexError, ResourceLimitError)
+
+
+class StatusBit(NamedTuple):
+    """One bit of a verified list, and what a reader needs to judge its age."""
+
+    is_set: bool
+    issued: str
+    retrieved_at: str | None
+
+
+def read_bit(case: Case, *, url: str, index: int, purpose: str, issuer: str) -> StatusBit:
+    """Return the bit at ``index`` of the list at ``url``, after verifying that list.
+
+    Same issuer, id equal to the URL, our closed shape, purpose, own proof by a key that counts, validity.
+    Raises StatusRetrievalError (not to be had), StatusVerificationError (not to be believed),
+    StatusListLengthError, StatusIndexError, ResourceLimitError, MalformedValueError (its encoding).
+    """
+    fetched = case.evidence.status_lists.get(url)
+    if fetched is None:
+        raise StatusRetrievalError(f"the status list {url} is not at hand: nothing was fetched, no folder has it")
+    try:
+        raw = body_of(fetched)
+    except FetchFailedError as error:
+        raise StatusRetrievalError(f"the status list cannot be had: {error.detail}") from error
+    try:
+        listed = _verified(strict_json.parse_object(raw, max_bytes=MAX_BYTES), case, url, purpose, issuer)
+    except _NAMED:
+        raise
+    except GreenError as error:
+        raise StatusVerificationError(f"the status list {url} does not verify: {error.detail}") from error
+    bits = _bits(listed)
+    return StatusBit(status.get(bits, index), listed.issuance_date, fetched.retrieved_at)
+
+
+def _verified(value: JsonObject, case: Case, url: str, purpose: str, issuer: str) -> StatusListCredential:
+    listed = status.decode(value)
+    check_contexts(value, Profile.STATUS_LIST)
+    if listed.id != url:
+        raise StatusVerificationError(f"its id is {listed.id}")
+    if listed.issuer != issuer:
+        raise StatusVerificationError(f"it is issued by {listed.issuer}, not by {issuer}")
+    if listed.credential_subject.status_purpose != purpose:
+        raise StatusVerificationError(f"its purpose is {listed.credential_subject.status_purpose}, not {purpose}")
+    if listed.proof is None:
+        raise StatusVerificationError("it carries no signature")
+    begin, end = period_of(value)
+    check_period(begin, end, case.now, timedelta(seconds=case.policy.leeway_s))
+    _check_proof(value, listed.proof.verification_method, case, issuer)
+    return listed
+
+
+def _check_proof(value: JsonObject, method_id: str, case: Case, issuer: str) -> None:
+    (proof,) = objects(value.get("proof"))
+    document = resolve(issuer, case.evidence, case.policy).document
+    method = document.key_for(method_id, "assertionMethod")
+    check_pin(issuer, method, case.policy)
+    method.check_current(read_moment(proof.get("created"), "proof.created"))
+    # The closed shape has been checked, so nothing in it can make canonicalization expensive.
+    verify(value, proof, method.key, purpose="assertionMethod", canonicalizer=case.engines.closed)
+
+
+def _bits(listed: StatusListCredential) -> bytes:
+    try:
+        return status.decode_list(listed.credential_subject.encoded_list)
+    except MalformedValueError as error:
+        raise MalformedValueError(f"the status list {listed.id}: {error.detail}") from error

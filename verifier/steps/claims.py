@@ -1,0 +1,92 @@
+"""The steps on what is claimed: the sums done again, the evidence read again, the assurance derived again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from schemas.credential import GreenComputeSummaryCredential
+from verifier.case import Case
+from verifier.claims import check_claims
+from verifier.document import OURS
+from verifier.errors import (
+    EvidenceMismatchError,
+    InsufficientAssuranceError,
+    SimulatedNotAllowedError,
+)
+from verifier.notices import Notice
+from verifier.policy import Assurance, reaches
+from verifier.report import Finding, Result, failed, passed, skipped, undecided, warning
+
+
+def unread(case: Case) -> Finding:
+    """Return that the claims were not looked at, and why: claims are read from a validated shape only."""
+    if case.document.kind in OURS:
+        return skipped("not checked, since schema did not hold")
+    return skipped("the claims of this type are not understood")
+
+
+def check_arithmetic(case: Case) -> Iterable[Finding]:
+    """Yield every formula of FORMATS.md that does not come out, or that all do."""
+    if case.credential is None:
+        yield unread(case)
+        return
+    found = check_claims(case.credential)
+    for finding in found:
+        yield Finding(Result.FAILED, finding.detail, finding.problem)
+    if not found:
+        subject = case.credential.credential_subject
+        yield passed(
+            f"every formula comes out exactly: {subject.energy_kwh} kWh, {subject.operational_emissions_gco2e} g CO2e"
+        )
+    if case.credential.credential_subject.claim_status == "provisional":
+        yield warning(
+            Notice.PROVISIONAL, "the grid data were not settled yet: a later credential will supersede this one"
+        )
+
+
+def check_assurance(case: Case) -> Iterable[Finding]:
+    """Yield that the claimed assurance is no more than the evidence can carry, and enough for the policy."""
+    if case.credential is None:
+        yield unread(case)
+        return
+    claimed: Assurance = case.credential.credential_subject.assurance  # type: ignore[assignment]  # decode checked it
+    ceiling = _ceiling(case)
+    if not reaches(ceiling, claimed):
+        raise EvidenceMismatchError(
+            f"assurance: {claimed} is claimed, and evidence of this type shows {ceiling} at most"
+        )
+    if claimed == "simulated":
+        yield _simulated(case)
+    if not reaches(claimed, case.policy.minimum_assurance):
+        detail = f"assurance: {claimed} is claimed, and the policy requires {case.policy.minimum_assurance}"
+        yield failed(InsufficientAssuranceError(detail))
+    elif case.shown is None:
+        yield _not_shown(case, claimed)
+    else:
+        yield passed(f"{claimed}, as the evidence shows")
+
+
+def _ceiling(case: Case) -> Assurance:
+    """Return the most that the credential's types of evidence can show; a summary speaks for its members."""
+    credential = case.credential
+    if credential is None or isinstance(credential, GreenComputeSummaryCredential):
+        return "tpm-hardware"
+    return "tpm-hardware" if any(entry.is_tpm_quote for entry in credential.evidence) else "software"
+
+
+def _simulated(case: Case) -> Finding:
+    if case.policy.allow_simulated:
+        return warning(Notice.SIMULATED, "the figures are SIMULATED: nobody measured them")
+    return failed(
+        SimulatedNotAllowedError("the figures are simulated, nobody measured them; --allow-simulated accepts it")
+    )
+
+
+def _not_shown(case: Case, claimed: Assurance) -> Finding:
+    detail = f"{claimed} is what the issuer says; it could not be derived again from the evidence"
+    # What is simulated claims nothing that evidence could carry further.
+    if claimed == "simulated":
+        return passed("simulated is the lowest level: there is nothing to show")
+    if case.policy.require_evidence or case.policy.minimum_assurance != "simulated":
+        return undecided(Notice.ASSURANCE_NOT_SHOWN, detail)
+    return warning(Notice.ASSURANCE_NOT_SHOWN, detail)

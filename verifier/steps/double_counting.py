@@ -1,0 +1,90 @@
+"""The step on energy that is presented twice: under two names, or to two customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from schemas import times
+from schemas.credential import AnyCredential, GreenComputeCredential, GreenComputeWindowCredential
+from verifier.errors import DuplicateWindowError
+from verifier.notices import Notice
+from verifier.presentation import PresentationCase
+from verifier.report import Finding, failed, passed, warning
+
+
+def check_double_counting(case: PresentationCase) -> Iterable[Finding]:
+    """Yield whether any energy stands in the presentation twice.
+
+    The same credential again is a warning, since it counts once; so is one beside the one that it supersedes.
+    Two credentials for one inference, one posted record or overlapping windows of one node refuse it.
+    """
+    distinct: dict[str, AnyCredential] = {}
+    findings: list[Finding] = []
+    for member in case.members:
+        identifier = member.report.id
+        if identifier is not None and identifier in distinct:
+            detail = f"{identifier} stands in the presentation more than once; it counts once"
+            findings.append(warning(Notice.DUPLICATE_CREDENTIAL, detail))
+        elif identifier is not None and member.credential is not None:
+            distinct[identifier] = member.credential
+    current, superseded = _without_superseded(distinct)
+    findings += superseded
+    findings += [*_same_claim(current), *_overlapping_windows(current)]
+    yield from findings or [passed("no inference, record or window is claimed twice")]
+
+
+def _without_superseded(distinct: dict[str, AnyCredential]) -> tuple[list[AnyCredential], list[Finding]]:
+    replaced = {
+        other: credential.id
+        for credential in distinct.values()
+        if (other := credential.credential_subject.supersedes) in distinct and other != credential.id
+    }
+    findings = [
+        warning(Notice.DUPLICATE_CREDENTIAL, f"{old} is superseded by {new}, which is here too: only the latter counts")
+        for old, new in replaced.items()
+    ]
+    return [credential for name, credential in distinct.items() if name not in replaced], findings
+
+
+def _same_claim(credentials: Iterable[AnyCredential]) -> Iterator[Finding]:
+    first: dict[tuple[str, ...], AnyCredential] = {}
+    for credential in credentials:
+        for what in _claims_of(credential):
+            other = first.setdefault(what, credential)
+            if other is not credential:
+                yield failed(
+                    DuplicateWindowError(f"{other.id} and {credential.id} claim the same {' '.join(what[:1])}")
+                )
+                break
+
+
+def _claims_of(credential: AnyCredential) -> Iterator[tuple[str, ...]]:
+    """Yield what only one credential may claim: the inference, the signed record, the signed window."""
+    yield ("subject", credential.issuer, credential.credential_subject.id)
+    if isinstance(credential, GreenComputeCredential):
+        subject = credential.credential_subject
+        yield ("inference", credential.issuer, subject.node_id, subject.inference_id or "", subject.job_id or "")
+        for entry in credential.evidence:
+            if entry.record_digest is not None:
+                yield ("record", entry.record_digest)
+    elif isinstance(credential, GreenComputeWindowCredential):
+        yield ("window", credential.credential_subject.window_digest)
+
+
+def _overlapping_windows(credentials: Iterable[AnyCredential]) -> Iterator[Finding]:
+    """Yield each pair of windows of one node that overlap in time: a node has one at a time."""
+    windows = [credential for credential in credentials if isinstance(credential, GreenComputeWindowCredential)]
+    ordered = sorted(windows, key=lambda window: (window.issuer, window.credential_subject.node_id, _begin(window)))
+    for earlier, later in pairwise(ordered):
+        same_node = (earlier.issuer, earlier.credential_subject.node_id) == (
+            later.issuer,
+            later.credential_subject.node_id,
+        )
+        if same_node and _begin(later) < times.parse_claim(earlier.credential_subject.period_end):
+            yield failed(DuplicateWindowError(f"the windows {earlier.id} and {later.id} of one node overlap"))
+
+
+def _begin(window: GreenComputeWindowCredential) -> datetime:
+    return times.parse_claim(window.credential_subject.period_start)

@@ -1,0 +1,94 @@
+"""The step on revocation and suspension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from schemas.errors import GreenError, MalformedValueError, SchemaInvalidError
+from schemas.status import PURPOSES
+from schemas.strict_json import Json, JsonObject
+from verifier.case import Case
+from verifier.document import identifier, objects
+from verifier.errors import ResourceLimitError, RevokedError, StatusRequiredError, SuspendedError
+from verifier.notices import Notice
+from verifier.report import Finding, failed, finding_of, passed, undecided, warning
+from verifier.status_list import read_bit
+
+MAX_ENTRIES: Final = 4
+_MAX_INDEX_DIGITS: Final = 9
+
+
+class Pointer(NamedTuple):
+    """One bit that a credential points to."""
+
+    url: str
+    entry: int
+    purpose: str
+
+
+def check_status(case: Case) -> Iterable[Finding]:
+    """Yield for each status list of the credential that its bit is not set. StatusList2021 §3.2.
+
+    A list that cannot be had leaves the step inconclusive, one that cannot be believed refuses.
+    """
+    member = case.value.get("credentialStatus")
+    if member is None:
+        yield _without(case)
+        return
+    entries = objects(member)
+    if not entries or (isinstance(member, list) and len(entries) != len(member)):
+        raise SchemaInvalidError("credentialStatus: an object is required")
+    if len(entries) > MAX_ENTRIES:
+        raise ResourceLimitError(f"{len(entries)} status entries; at most {MAX_ENTRIES} are followed")
+    for entry in entries:
+        if entry.get("type") == "StatusList2021Entry":
+            for listed in _listed(entry):
+                yield _look_up(case, listed)
+        else:
+            detail = f"a status of type {ascii(entry.get('type'))[:60]} cannot be checked by this version"
+            yield undecided(Notice.STATUS_TYPE_UNKNOWN, detail)
+
+
+def _without(case: Case) -> Finding:
+    if case.policy.require_status:
+        return failed(StatusRequiredError("the credential names no status list, and the policy requires one"))
+    return warning(Notice.NO_STATUS, "the credential names no status list: its issuer cannot revoke it")
+
+
+def _listed(entry: JsonObject) -> Iterator[Pointer]:
+    purpose, url = entry.get("statusPurpose"), entry.get("statusListCredential")
+    if not isinstance(purpose, str) or purpose not in PURPOSES:
+        raise SchemaInvalidError(f"credentialStatus.statusPurpose: it is none of {', '.join(PURPOSES)}")
+    if not isinstance(url, str):
+        raise SchemaInvalidError("credentialStatus.statusListCredential: a URL is required")
+    index = _index(entry.get("statusListIndex"))
+    yield Pointer(url, index, purpose)
+    suspension = entry.get("suspensionListCredential")
+    if isinstance(suspension, str):
+        yield Pointer(suspension, index, "suspension")
+
+
+def _index(value: Json) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > _MAX_INDEX_DIGITS:
+        raise MalformedValueError("credentialStatus.statusListIndex: a non-negative integer is required")
+    return int(text)
+
+
+def _look_up(case: Case, listed: Pointer) -> Finding:
+    """Return what one list says. Each is looked up for itself, so that one that fails does not hide the other."""
+    if listed.url == case.value.get("id"):
+        return failed(ResourceLimitError("credentialStatus: the status list is the credential itself, a circle"))
+    issuer = identifier(case.value.get("issuer")) or ""
+    try:
+        bit = read_bit(case, url=listed.url, index=listed.entry, purpose=listed.purpose, issuer=issuer)
+    except GreenError as error:
+        return finding_of(error)
+    age = f"list of {bit.issued}" + (f", retrieved {bit.retrieved_at}" if bit.retrieved_at else "")
+    if not bit.is_set:
+        return passed(f"no {listed.purpose}: entry {listed.entry} of {listed.url} is clear ({age})")
+    where = f"entry {listed.entry} of {listed.url} is set ({age})"
+    if listed.purpose == "revocation":
+        return failed(RevokedError(f"the issuer has revoked this credential for good: {where}"))
+    return failed(SuspendedError(f"the issuer has suspended this credential for now: {where}"))

@@ -1,0 +1,1 @@
+"""Proof suites: one module each, named as the specification names it."""

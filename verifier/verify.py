@@ -1,0 +1,190 @@
+"""The verdict: a pure function of the document, the evidence, the policy and the time.
+
+    document = parse(raw)
+    evidence = await gather(document, NOTHING, fetcher)
+    report = verify_credential(document, evidence, Policy(), now)
+
+The two lists below are all that is checked, in the order in which it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from schemas import digests, times
+from schemas.errors import GreenError
+from schemas.strict_json import JsonObject
+from verifier import presentation
+from verifier.case import Case, Engines, Step, walk
+from verifier.document import Document, Kind, embedded, identifier, objects
+from verifier.evidence import NOTHING, Evidence
+from verifier.notices import Notice
+from verifier.policy import Policy
+from verifier.presentation import Expectation, Member, PresentationCase
+from verifier.report import Check, Outcome, Report, Spec, conclude, failed, obstacles, outcome_of, skipped, undecided
+from verifier.steps import claims, double_counting, evidence, keys, proof, shape, status, validity
+
+_JSON: Final = Spec("I-JSON (RFC 7493)", "https://www.rfc-editor.org/rfc/rfc7493")
+_MODEL: Final = Spec("Verifiable Credentials Data Model 1.1", "https://www.w3.org/TR/vc-data-model/")
+_FORMATS: Final = Spec("Green Compute wire formats, version 1", "https://w3id.org/green-compute")
+_JSON_LD: Final = Spec("JSON-LD 1.1", "https://www.w3.org/TR/json-ld11/")
+_DID: Final = Spec("Decentralized Identifiers 1.0", "https://www.w3.org/TR/did-core/#verification-relationships")
+_TRUST: Final = Spec("VC Data Model 1.1, Trust Model", "https://www.w3.org/TR/vc-data-model/#trust-model")
+_JWS: Final = Spec("JSON Web Signature 2020", "https://www.w3.org/TR/vc-jws-2020/")
+_DATES: Final = Spec("VC Data Model 1.1, Issuance and Expiration", "https://www.w3.org/TR/vc-data-model/#issuance-date")
+_STATUS: Final = Spec("Status List 2021", "https://www.w3.org/TR/2023/WD-vc-status-list-20230427/")
+_RATS: Final = Spec("Remote Attestation Procedures (RFC 9334)", "https://www.rfc-editor.org/rfc/rfc9334")
+_INTEGRITY: Final = Spec("VC Data Integrity 1.0, Proofs", "https://www.w3.org/TR/vc-data-integrity/#proofs")
+
+CREDENTIAL_STEPS: Final[tuple[Step[Case], ...]] = (
+    Step("parse", shape.check_parsed, _JSON),
+    Step("model", shape.check_model, _MODEL, needs=("parse",)),
+    Step("schema", shape.check_schema, _FORMATS, needs=("parse", "model")),
+    Step("context", shape.check_context, _JSON_LD, needs=("parse",)),
+    Step("issuer-key", keys.check_issuer_key, _DID, needs=("parse", "model")),
+    Step("trusted-issuer", keys.check_trusted_issuer, _TRUST, needs=("parse", "model")),
+    Step("proof", proof.check_credential_proof, _JWS, needs=("parse", "context", "issuer-key")),
+    Step("validity", validity.check_validity, _DATES, needs=("parse", "model")),
+    Step("status", status.check_status, _STATUS, needs=("parse", "model")),
+    Step("claims", claims.check_arithmetic, _FORMATS, needs=("parse",)),
+    Step("evidence", evidence.check_evidence, _RATS, needs=("parse",)),
+    Step("assurance", claims.check_assurance, _FORMATS, needs=("parse",)),
+)
+
+PRESENTATION_STEPS: Final[tuple[Step[PresentationCase], ...]] = (
+    Step("parse", shape.check_parsed, _JSON),
+    Step("model", presentation.check_model, _MODEL, needs=("parse",)),
+    Step("context", presentation.check_context, _JSON_LD, needs=("parse", "model")),
+    Step("holder-key", keys.check_holder_key, _DID, needs=("parse", "model")),
+    Step("proof", proof.check_presentation_proof, _JWS, needs=("parse", "context", "holder-key")),
+    Step("challenge", presentation.check_challenge, _INTEGRITY, needs=("parse", "model")),
+    Step("credentials", presentation.check_credentials, _MODEL, needs=("parse", "model")),
+    Step("holder", presentation.check_holder, _TRUST, needs=("parse", "model")),
+    Step("double-counting", double_counting.check_double_counting, _FORMATS, needs=("parse", "model")),
+)
+
+# Without these, nothing has been shown, whatever the other steps say.
+_ESSENTIAL: Final = ("parse", "model", "context", "issuer-key", "proof", "validity")
+_ESSENTIAL_IN_PRESENTATION: Final = ("parse", "model", "context", "holder-key", "proof", "challenge", "credentials")
+
+
+def verify_credential(
+    document: Document, evidence: Evidence, policy: Policy, now: datetime, *, engines: Engines | None = None
+) -> Report:
+    """Return the verdict on a credential at the time ``now``.
+
+    Whatever the document holds ends in the report: nothing is raised, nothing is fetched. ``engines``
+    canonicalize; by default, in this process what has our closed shape and in a worker all else.
+    """
+    return _judge(document, evidence, policy, now, engines or _default_engines())[0]
+
+
+def verify_presentation(
+    document: Document,
+    evidence: Evidence,
+    policy: Policy,
+    expectation: Expectation,
+    now: datetime,
+    *,
+    engines: Engines | None = None,
+) -> Report:
+    """Return the verdict on a presentation and on each credential in it, at the time ``now``.
+
+    ``expectation`` is the challenge and the domain that this verifier gave out. As verify_credential.
+    """
+    tools = engines or _default_engines()
+
+    def judge(value: JsonObject) -> Member:
+        try:
+            inner = embedded(value)
+        except GreenError as error:
+            return Member(value, refused_at_gate(b"", error, policy, now), None)
+        report, case = _judge(inner, evidence, policy, now, tools)
+        # What the inner verdicts rest on is what the whole rests on: once in the report is enough.
+        return Member(value, msgspec.structs.replace(report, evidence=(), policy=None), case.credential)
+
+    case = PresentationCase(
+        document=document,
+        evidence=evidence,
+        policy=policy,
+        now=now,
+        engines=tools,
+        expectation=expectation,
+        judge=judge,
+    )
+    checks = walk(PRESENTATION_STEPS, case)
+    report = _report(case, checks, _ESSENTIAL_IN_PRESENTATION)
+    holder = identifier(document.value.get("holder"))
+    inner = tuple(member.report for member in case.members)
+    return msgspec.structs.replace(report, holder=holder, credentials=inner)
+
+
+def _default_engines() -> Engines:
+    # Here, since workers are processes, and this module must do without any when it is given engines.
+    from verifier.engines import default_engines
+
+    return default_engines()
+
+
+def refused_at_gate(raw: bytes, error: GreenError, policy: Policy, now: datetime) -> Report:
+    """Return the report on bytes that are no document: refused at the first step, the others skipped."""
+    reason = [skipped("not checked, since parse did not hold")]
+    first, *others = CREDENTIAL_STEPS
+    checks = (
+        conclude(first.name, first.spec, [failed(error)]),
+        *(conclude(step.name, step.spec, reason) for step in others),
+    )
+    return Report(
+        outcome=outcome_of(checks, _ESSENTIAL),
+        kind=Kind.UNKNOWN.value,
+        document_digest=digests.digest(raw),
+        at=times.render_seconds(now),
+        checks=checks,
+        problem=error.name,
+        detail=error.detail,
+        policy=policy,
+    )
+
+
+def _judge(
+    document: Document, evidence: Evidence, policy: Policy, now: datetime, engines: Engines
+) -> tuple[Report, Case]:
+    case = Case(document=document, evidence=evidence, policy=policy, now=now, engines=engines)
+    return _report(case, walk(CREDENTIAL_STEPS, case), _ESSENTIAL), case
+
+
+def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str]) -> Report:
+    outcome = outcome_of(checks, essential)
+    first = next((finding for _, finding in obstacles(checks)), None)
+    if first is None and outcome is not Outcome.VERIFIED:
+        first = undecided(Notice.NOT_CHECKED, "a step without which nothing is shown could not be made")
+    return Report(
+        outcome=outcome,
+        kind=case.document.kind.value,
+        document_digest=case.document.digest,
+        at=times.render_seconds(case.now),
+        checks=checks,
+        id=identifier(case.value),
+        issuer=identifier(case.value.get("issuer")),
+        problem=first.problem if first else None,
+        detail=first.detail if first else None,
+        subject=_subject(case),
+        evidence=case.evidence.used(),
+        policy=case.policy,
+    )
+
+
+def _subject(case: Case) -> dict[str, str]:
+    """Return the claims that are plain strings, of our shape; of others the id alone."""
+    if case.credential is not None:
+        stated = msgspec.to_builtins(case.credential.credential_subject)
+        return {name: value for name, value in stated.items() if isinstance(value, str)}
+    ids = [identifier(subject) for subject in objects(case.value.get("credentialSubject"))]
+    return {"id": ids[0]} if ids and ids[0] is not None else {}
+
+
+__all__ = ["NOTHING", "Expectation", "refused_at_gate", "verify_credential", "verify_presentation"]
