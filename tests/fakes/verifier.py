@@ -185,7 +185,8 @@ class World:
     """Everything around one good credential. Change a part, then ask for the report.
 
     ``record``: the node's telemetry. ``bits``: per purpose, the indexes set in the status lists.
-    ``policy``, ``now``: as the verdict takes them. ``without``: names or URLs of evidence to leave out.
+    ``policy``, ``now``: as the verdict takes them. ``overrides``: evidence to put in another's place, and
+    ``without``: evidence to leave out, each by its name. ``base``: where the issuer serves everything.
     """
 
     issuer: Signatory = field(default_factory=lambda: Signatory(signer(1), "did:web:oracle.example"))
@@ -196,6 +197,12 @@ class World:
     overrides: dict[str, Fetched] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
     origin: str = "network"
+    base: str = ORIGIN
+
+    @property
+    def lists(self) -> dict[str, str]:
+        """The URL of the status list of each purpose."""
+        return {purpose: f"{self.base}/status/{purpose}/7" for purpose in status.PURPOSES}
 
     def unsecured(self, change: Callable[[JsonObject], None] = lambda document: None) -> JsonObject:
         """Return our credential over the record, before it is signed, after ``change`` has edited it."""
@@ -205,9 +212,15 @@ class World:
         value["issuer"] = self.issuer.did
         value["credentialSchema"]["digestMultibase"] = json_schema.schema_digest(value["credentialSchema"]["id"])
         value["credentialSubject"] |= {"assurance": "software", "measurementMethod": "integrated"}
+        lists, index = self.lists, value["credentialStatus"]["statusListIndex"]
+        value["credentialStatus"] |= {
+            "id": f"{lists['revocation']}#{index}",
+            "statusListCredential": lists["revocation"],
+            "suspensionListCredential": lists["suspension"],
+        }
         digest = digests.digest(jcs.canonical_bytes(self.record))
         value["evidence"][0] |= {
-            "id": f"{ORIGIN}/evidence/{digest}",
+            "id": f"{self.base}/evidence/{digest}",
             "digestMultibase": digest,
             "recordDigest": digest,
             "signedBy": NODE.public_key.thumbprint_uri,
@@ -228,9 +241,9 @@ class World:
             status.set_bit(bits, index)
         value = copy.deepcopy(example("status-list.vc11.json"))
         del value["proof"]
-        value |= {"id": LISTS[purpose], "issuer": self.issuer.did}
+        value |= {"id": self.lists[purpose], "issuer": self.issuer.did}
         value["credentialSubject"] |= {
-            "id": f"{LISTS[purpose]}#list",
+            "id": f"{self.lists[purpose]}#list",
             "statusPurpose": purpose,
             "encodedList": status.encode_bits(bits),
         }
@@ -241,12 +254,14 @@ class World:
         """Return all evidence for the credential, with overrides put in and ``without`` left out."""
         key, digest = NODE.public_key, digests.digest(jcs.canonical_bytes(self.record))
         did_documents = {
-            self.issuer.did: fetched(f"{ORIGIN}/.well-known/did.json", self.issuer.document(), origin=self.origin)
+            self.issuer.did: fetched(f"{self.base}/.well-known/did.json", self.issuer.document(), origin=self.origin)
         }
-        lists = {url: fetched(url, self.status_list(purpose), origin=self.origin) for purpose, url in LISTS.items()}
+        lists = {
+            url: fetched(url, self.status_list(purpose), origin=self.origin) for purpose, url in self.lists.items()
+        }
         attachments = {
-            digest: fetched(f"{ORIGIN}/evidence/{digest}", jcs.canonical_bytes(self.record), origin=self.origin),
-            key.thumbprint_uri: fetched(f"{ORIGIN}/evidence/{key.thumbprint_uri}", {**key.jwk}, origin=self.origin),
+            digest: fetched(f"{self.base}/evidence/{digest}", jcs.canonical_bytes(self.record), origin=self.origin),
+            key.thumbprint_uri: fetched(f"{self.base}/evidence/{key.thumbprint_uri}", {**key.jwk}, origin=self.origin),
         }
         return Evidence(
             **{

@@ -33,10 +33,11 @@ def test_json_is_read():
         b'allow_simulated = "yes"',
         b'minimum_assurance = "gold"',
         b"leeway_s = ",
+        b"leeway_s = 1000000",
         b'{"leeway_s": 60, "leeway_s": 90}',
         b"\xff",
     ],
-    ids=["misspelt", "wrong type", "unknown level", "no TOML", "twice", "no UTF-8"],
+    ids=["misspelt", "wrong type", "unknown level", "no TOML", "a leeway of days", "twice", "no UTF-8"],
 )
 def test_what_cannot_be_meant_is_refused(raw):
     with pytest.raises(UsageError):

@@ -112,3 +112,8 @@ def test_assurance_that_nothing_showed_is_inconclusive_where_a_minimum_is_demand
 def test_assurance_below_the_minimum_is_refused():
     found = report(policy=Policy(minimum_assurance="tpm-hardware"))
     assert (found.outcome, found.problem) == (Outcome.REFUSED, "INSUFFICIENT_ASSURANCE")
+
+
+def test_simulated_figures_that_are_allowed_are_still_below_a_minimum():
+    found = report(simulated, policy=Policy(allow_simulated=True, minimum_assurance="software"))
+    assert found.problem == "INSUFFICIENT_ASSURANCE"

@@ -1,0 +1,139 @@
+"""The verifier's programs against real sockets on loopback: an issuer's host, the command line, the service."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from tests.fakes.verifier import Signatory, World, signer
+from tests.vectors import ROOT
+from verifier import cli, folder
+
+pytestmark = pytest.mark.network
+
+
+def free_port():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+@pytest.fixture
+def world():
+    """A world whose issuer is served on loopback, as ``did:web:localhost%3A{port}``."""
+    port = free_port()
+    built = World(issuer=Signatory(signer(1), f"did:web:localhost%3A{port}"), base=f"http://localhost:{port}")
+    served = {url.removeprefix(built.base): body for url, body in built.served().items()}
+
+    class Host(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = served.get(self.path)
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Host)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    built.served_bytes = served
+    yield built
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_command_line_fetches_verifies_saves_and_replays(world, tmp_path, capsysbinary):
+    file, kept = tmp_path / "credential.json", tmp_path / "kept"
+    file.write_text(json.dumps(world.credential()))
+    at = ["--at", "2026-11-20T21:00:00Z", "--json"]
+    assert cli.main(["verify", str(file), "--development", "--save-evidence", str(kept), *at]) == 0
+    online = json.loads(capsysbinary.readouterr().out)
+    assert {used["origin"] for used in online["evidence"]} == {"network"}
+    assert len(online["evidence"]) == 5
+    offline = ["verify", str(file), "--offline", "--evidence", str(kept), "--trust-evidence", *at]
+    assert cli.main(offline) == 0
+    replayed = json.loads(capsysbinary.readouterr().out)
+    assert [used["digest"] for used in replayed["evidence"] if used["url"].startswith("http")][:1]
+    assert replayed["subject"] == online["subject"]
+
+
+def test_without_the_development_setting_this_machine_is_out_of_reach(world, tmp_path, capsysbinary):
+    file = tmp_path / "credential.json"
+    file.write_text(json.dumps(world.credential()))
+    assert cli.main(["verify", str(file), "--json"]) == 1
+    assert json.loads(capsysbinary.readouterr().out)["problem"] == "FETCH_BLOCKED"
+
+
+def test_a_credential_is_read_from_a_url(world, capsys):
+    world.served_bytes["/credential"] = json.dumps(world.credential()).encode()
+    assert cli.main(["verify", f"{world.base}/credential", "--development", "--at", "2026-11-20T21:00:00Z"]) == 0
+
+
+@pytest.fixture
+def service(tmp_path):
+    """A running ``green-verifier serve`` in development; its base URL."""
+    port = free_port()
+    environment = {**os.environ, "GREEN_VERIFIER_DEVELOPMENT": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "verifier", "serve", "--port", str(port)]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as run,
+    ):
+        try:
+            yield _ready(f"http://127.0.0.1:{port}", run, tmp_path / "log")
+        finally:
+            run.send_signal(signal.SIGTERM)
+            run.wait(timeout=20)
+
+
+def _ready(url, run, log):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if run.poll() is not None:
+            pytest.fail(log.read_text())
+        try:
+            httpx.get(f"{url}/healthz", trust_env=False).raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return url
+    pytest.fail("the service did not start")
+
+
+def test_the_service_verifies_over_a_real_socket_and_survives_what_it_is_sent(service, world):
+    # The fixed world lies in the past of the machine's clock or in its future: the check of time says so.
+    with httpx.Client(base_url=service, trust_env=False) as client:
+        answer = client.post("/credentials/verify", json={"verifiableCredential": world.credential()})
+        report = answer.json()["report"]
+        results = {check["step"]: check["result"] for check in report["checks"]}
+        assert results["proof"] == "passed"
+        assert results["status"] in {"passed", "failed"}
+        assert client.get("/").headers["content-type"].startswith("text/html")
+        assert client.get("/page.js").status_code == 200
+        deep = client.post("/credentials/verify", content=b"[" * 200_000, headers={"content-type": "application/json"})
+        assert deep.status_code == 413
+        assert client.get("/healthz", headers={"x-large": "x" * 50_000}).status_code == 431
+        assert client.get("/credentials%2Fverify").status_code in {404, 405}
+        assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_online_an_old_status_list_of_a_folder_does_not_count(world, tmp_path, capsysbinary):
+    revoked = World(issuer=world.issuer, base=world.base, record=world.record, bits={"revocation": {94568}})
+    folder.save(world.evidence(), tmp_path / "old")
+    world.served_bytes |= {url.removeprefix(world.base): body for url, body in revoked.served().items()}
+    (tmp_path / "credential.json").write_text(json.dumps(world.credential()))
+    arguments = [str(tmp_path / "credential.json"), "--evidence", str(tmp_path / "old"), "--json"]
+    assert cli.main(["verify", *arguments, "--development"]) == 1
+    report = json.loads(capsysbinary.readouterr().out)
+    assert report["problem"] in {"REVOKED", "NOT_YET_VALID"}
+    assert {used["origin"] for used in report["evidence"] if "status" in used["url"]} == {"network"}
