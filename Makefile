@@ -38,7 +38,7 @@ demo: $(VENV)/.installed ## Walk the whole way on this machine (ONCE=1: leave th
 	@ISSUER_PORT=$(ISSUER_PORT) VERIFIER_PORT=$(VERIFIER_PORT) $(BIN)/python -m demo --out $(OUT) $(if $(ONCE),--once)
 
 test: $(VENV)/.installed ## Run all tests
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not soak" $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
 
 soak: $(VENV)/.installed ## Run the long tests
 	@$(BIN)/python -m pytest -n $(JOBS) -m soak $(ARGS)

@@ -7,8 +7,9 @@
     print(measured.result.energy_mj)
 
 ``async with`` and use as a decorator work alike. Blocks nest: the energy of an inner block is the inner block's, the
-outer one gets what is left. What goes wrong while measuring is logged and kept in ``measured.problem``; it never
-reaches the code that is being measured.
+outer one gets what is left. The record is signed and put on disk by another thread, right after the block: the code
+does not wait for it, ``measured.stored()`` does, and kill -9 in between loses that one. What goes wrong while
+measuring is logged and kept in ``measured.problem``; it never reaches the code that is being measured.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
-from agent import config
+from agent.config import load
 from agent.errors import MeasurementError, SettingsError
 from agent.home import home
 from agent.measurement import Measurement
@@ -181,7 +182,7 @@ def default_session() -> Session:
     global _default  # noqa: PLW0603 - the one session of the process, as logging has one root
     with _default_lock:
         if _default is None:
-            settings = config.load(os.environ)
+            settings = load(os.environ)
             session = open_session(settings, home(os.environ), os.environ, background=settings.submit)
             if session.simulated:
                 _log.warning("no GPU is measured: the figures are SIMULATED, and every record says so")

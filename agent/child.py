@@ -55,6 +55,8 @@ class Signals:
 
     def __enter__(self) -> Self:
         """Catch the signals."""
+        # Where SIGCHLD is ignored the kernel throws exit codes away (POSIX wait), and the command's is ours to keep.
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in FORWARDED:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._on)
@@ -96,7 +98,7 @@ def run_child(command: Sequence[str], signals: Signals, terminal: Terminal) -> E
     signals.asked_to_end.clear()
     child = subprocess.Popen(command, process_group=0, close_fds=False)  # noqa: S603 - running it is what we are for
     if os.isatty(0) and os.isatty(1):
-        pass
+        terminal.give(child.pid)
         # It may have asked for the terminal before it had it, and been stopped for that.
         _signal_group(child.pid, signal.SIGCONT)
     signals.forward_to(child.pid)

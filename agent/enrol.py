@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from agent import config
+from agent.config import save, stored
 from agent.errors import EnrolmentError, SettingsError
 from agent.files import make_folder
 from agent.home import Home
@@ -99,12 +99,12 @@ def save_enrolment(
     home: Home, node: EnrolledNode, *, issuer: str, key: str, development: bool = False, meter: str = ""
 ) -> None:
     """Write the settings of an enrolled node, the others kept. Raises SettingsError where they cannot be written."""
-    members = config.stored(home) | {"issuer": issuer, "node_id": node.node_id, "key": key}
+    members = stored(home) | {"issuer": issuer, "node_id": node.node_id, "key": key}
     if meter:
         members["meter"] = meter
     if development:
         members["development"] = True
     try:
-        config.save(home, members)
+        save(home, members)
     except OSError as error:
         raise SettingsError(f"{home.settings_file} cannot be written: {error.strerror}") from error

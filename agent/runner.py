@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from agent.child import Exit, Signals, run_child
@@ -90,7 +91,8 @@ def _send(
 
     def work() -> None:
         try:
-            done.append(submitter(interrupted.wait).drain(within_s=within_s))
+            with closing(submitter(interrupted.wait)) as sender:
+                done.append(sender.drain(within_s=within_s))
         except SpoolBusyError:
             problems.append("another process is sending the spool; it will send this record too")
         except GreenError as error:

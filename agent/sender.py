@@ -58,6 +58,7 @@ class Sender:
                     self._changed.notify_all()
             else:
                 self._stopped.wait(self._busy_pause_s)
+        self._submitter.close()
 
     def _drained(self) -> bool:
         try:

@@ -6,9 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from agent import contact
 from agent.clock import Clock
 from agent.config import Settings
+from agent.contact import read
 from agent.home import Home
 from agent.spool import Spool
 from schemas import strict_json, times
@@ -59,7 +59,7 @@ def collect(settings: Settings, home: Home, clock: Clock) -> Status:
     spool = Spool(home.spool, clock, max_bytes=settings.spool_max_bytes)
     try:
         pending, rejected, losses = spool.pending(), spool.rejected(), spool.losses()
-        last = contact.read(home.contact_file)
+        last = read(home.contact_file)
         return Status(
             node_id=settings.node_id,
             issuer=settings.issuer,

@@ -77,6 +77,11 @@ class Submitter:
         self._timeout_s = timeout_s
         self._failures = 0
 
+    def close(self) -> None:
+        """Give back the connections and the spool."""
+        self._transport.close()
+        self._spool.close()
+
     def drain(self, *, within_s: float | None = None) -> Sent:
         """Send until the spool is empty, time is up, or ``sleep`` says to give up; return what was achieved.
 
@@ -87,10 +92,9 @@ class Submitter:
         with self._spool.sending():
             while names := self._spool.pending():
                 if not self._pass(names, sent, until_ns):
-                    break
-        sent.remaining = len(self._spool.pending())
-        if not sent.remaining:
-            sent.failure = ""
+                    sent.remaining = len(self._spool.pending())
+                    return sent
+        sent.failure = ""
         return sent
 
     def _pass(self, names: list[str], sent: Sent, until_ns: int | None) -> bool:

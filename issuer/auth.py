@@ -1,13 +1,11 @@
-"""API keys, and who may do what.
+"""Who may do what: the guard in front of every route.
 
-A key is ``gck_`` and 32 random bytes in base64url. It is shown once; the store has its SHA-256 only, and
-finds it by that hash, so nothing compares secrets character by character. Each route states its access in
-``opt``; a route that states none cannot be started (app.py), and is refused should it exist.
+Each route states its access in ``opt``; a route that states none cannot be started (app.py), and is refused
+should it exist. API keys are found by their hash, so nothing compares secrets character by character.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,14 +16,11 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 
 from issuer.access import Access
+from issuer.api_key import key_hash
 from issuer.http.errors import ForbiddenError, UnauthenticatedError
 from issuer.limits import address_identity
 from issuer.service import Service, client_address, service_of
 from issuer.store.records import ApiKeyRecord, Scope
-from schemas import base64url
-
-KEY_BYTES: Final = 32
-PREFIX: Final = "gck_"
 
 _BEARER: Final = re.compile(r"bearer +(gck_[A-Za-z0-9_-]{43})", re.IGNORECASE | re.ASCII)
 
@@ -57,16 +52,6 @@ class Caller:
         if requested is not None and requested != self.tenant_id:
             raise ForbiddenError("the API key belongs to another tenant")
         return self.tenant_id
-
-
-def render_key(secret: bytes) -> str:
-    """Return the API key of 32 random bytes."""
-    return PREFIX + base64url.encode(secret)
-
-
-def key_hash(api_key: str) -> bytes:
-    """Return the SHA-256 under which the store has an API key (32 bytes)."""
-    return hashlib.sha256(api_key.encode("ascii")).digest()
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

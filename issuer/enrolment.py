@@ -29,7 +29,7 @@ from schemas.errors import MalformedValueError
 from schemas.strict_json import JsonObject
 
 TOKEN_BYTES: Final = 32
-TOKEN_PREFIX: Final = "gci_"
+TOKEN_PREFIX: Final = "gci_"  # noqa: S105  # a prefix that all tokens share
 """What every token begins with: people and secret scanners know it, and none begins with a dash."""
 DEFAULT_VALIDITY: Final = timedelta(hours=24)
 MAX_VALIDITY: Final = timedelta(days=365)

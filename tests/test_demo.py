@@ -15,9 +15,6 @@ from demo.story import RESULTS
 from tests.ports import free_port
 from tests.vectors import ROOT
 
-# The walk is made once for all these tests.
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def run_demo(out: Path, issuer_port: int, verifier_port: int) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "demo", "--once", "--out", str(out)]

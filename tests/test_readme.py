@@ -16,9 +16,6 @@ from tests.vectors import ROOT
 README = (ROOT / "README.md").read_text("utf-8")
 WALK = re.search(r"<!-- walk-through -->\n```sh\n(.*?)```", README, re.DOTALL)
 
-# The walk is made once for all these tests.
-pytestmark = pytest.mark.xdist_group("readme")
-
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -48,7 +45,9 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> str:
     return output
 
 
-def test_the_walk_through_verifies_credential_presentation_with_its_credential_and_the_verdict_of_that_day(walk: str) -> None:
+def test_the_walk_through_verifies_credential_presentation_with_its_credential_and_the_verdict_of_that_day(
+    walk: str,
+) -> None:
     assert len(re.findall(r"^✓ VERIFIED", walk, re.MULTILINE)) == 4
 
 

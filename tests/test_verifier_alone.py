@@ -11,8 +11,6 @@ import pytest
 
 from tests.vectors import ROOT, SHARED
 
-pytestmark = pytest.mark.xdist_group("alone")
-
 FORBIDDEN = ("issuer", "agent", "wallet")
 
 CONFTEST = '''
@@ -50,10 +48,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wheel.extractall(checkout)
     for name in FORBIDDEN:
         shutil.rmtree(checkout / name)
-    for name in ("verifier", "fakes", "vectors"):
+    for name in ("contexts", "did", "fakes", "schemas", "vectors", "verifier"):
         shutil.copytree(ROOT / "tests" / name, checkout / "tests" / name)
-    for name in ("agent.py", "issuer.py", "postgres.py", "stored.py"):
-        (checkout / "tests" / "fakes" / name).unlink(missing_ok=True)
+    shutil.copy(ROOT / "tests" / "conftest.py", checkout / "tests")
     shutil.copy(ROOT / "pyproject.toml", checkout)
     (checkout / "conftest.py").write_text(CONFTEST)
     if SHARED.exists():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import structlog
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
@@ -49,7 +51,9 @@ def create_app(
     ``fetcher``, ``engines`` and ``clock`` take the place of the network, the workers and the time.
     Raises UsageError where settings or policy cannot be read.
     """
-    settings = settings or _settings()
+    if settings is None:
+        settings = _settings()
+        _log_as_json()
     service = Service(
         settings=settings,
         policy=_policy(settings),
@@ -70,6 +74,19 @@ def create_app(
         request_max_body_size=MAX_PRESENTATION_BYTES + 1,
         debug=False,
         logging_config=None,
+    )
+
+
+def _log_as_json() -> None:
+    """Write the log as one JSON object a line to standard error, where the server's own goes."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 

@@ -83,7 +83,10 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--json", action="store_true", help="write the report as JSON")
     verify.add_argument("--offline", action="store_true", help="fetch nothing; what is not at hand is inconclusive")
     verify.add_argument(
-        "--evidence", metavar="DIR", type=Path, help="take DID documents, status lists and evidence from DIR"
+        "--evidence",
+        metavar="DIR",
+        type=Path,
+        help="take evidence from DIR; with --offline the DID documents and status lists too",
     )
     verify.add_argument(
         "--trust-evidence", action="store_true", help="believe the DID documents in DIR without a pinned key"
@@ -125,7 +128,7 @@ def _verify(options: argparse.Namespace) -> int:
     except GreenError as error:
         report = refused_at_gate(raw, error, policy, now)
     else:
-        report = _judge(parsed, _evidence(parsed, options, settings, client), policy, options, now)
+        report = _judge(parsed, _evidence(parsed, options, settings, policy, client), policy, options, now)
     _write(report, as_json=options.json)
     return EXIT_CODES[report.outcome]
 
@@ -179,9 +182,12 @@ def _read_file(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _evidence(parsed: Document, options: argparse.Namespace, settings: Settings, client: EgressClient) -> Evidence:
+def _evidence(
+    parsed: Document, options: argparse.Namespace, settings: Settings, policy: Policy, client: EgressClient
+) -> Evidence:
     evidence = NOTHING if options.evidence is None else folder.load_folder(options.evidence)
     if not options.offline:
+        evidence = _worth_keeping(evidence, policy)
         budget = settings.budget(parsed)
         evidence = asyncio.run(
             gather.gather(parsed, evidence, client, budget=budget, with_attachments=settings.fetch_evidence)
@@ -189,6 +195,16 @@ def _evidence(parsed: Document, options: argparse.Namespace, settings: Settings,
     if options.save_evidence is not None:
         folder.save(evidence, options.save_evidence)
     return evidence
+
+
+def _worth_keeping(evidence: Evidence, policy: Policy) -> Evidence:
+    """Return what of a folder is better than what the network has: no old status, no document without a pin."""
+    believed = {
+        did: fetched
+        for did, fetched in evidence.did_documents.items()
+        if policy.trust_evidence or did in policy.pinned_keys
+    }
+    return Evidence(did_documents=believed, attachments=evidence.attachments)
 
 
 def _write(report: Report, *, as_json: bool) -> None:

@@ -19,7 +19,6 @@ AnyRequest: TypeAlias = Request[object, object, State]
 
 MAX_HEADERS: Final = 64
 MAX_HEADER_BYTES: Final = 16 * 1024
-BODY_DEADLINE_S: Final = 15.0
 JSON_TYPES: Final = frozenset({"application/json", "application/ld+json"})
 
 SECURITY_HEADERS: Final = {
@@ -75,8 +74,8 @@ async def add_security_headers(message: Message, _: Scope) -> None:
             headers.setdefault(name, value)
 
 
-async def read_json_body(request: AnyRequest, max_bytes: int) -> bytes:
-    """Return the body's bytes, at most ``max_bytes``, declared as JSON and arrived in time.
+async def read_json_body(request: AnyRequest, *, max_bytes: int, deadline_s: float) -> bytes:
+    """Return the body's bytes, at most ``max_bytes``, declared as JSON and arrived within ``deadline_s``.
 
     Raises UnsupportedMediaTypeError (a plain text body would pass browsers' checks unasked),
     ResourceLimitError, TooSlowError.
@@ -86,10 +85,10 @@ async def read_json_body(request: AnyRequest, max_bytes: int) -> bytes:
     if media_type.strip().lower() not in JSON_TYPES or charset not in {"", "charset=utf-8"}:
         raise UnsupportedMediaTypeError("the content type must be application/json (or application/ld+json), in UTF-8")
     try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             return await _read(request, max_bytes)
     except TimeoutError as error:
-        raise TooSlowError(f"the body did not arrive within {BODY_DEADLINE_S:g} s") from error
+        raise TooSlowError(f"the body did not arrive within {deadline_s:g} s") from error
 
 
 async def _read(request: AnyRequest, max_bytes: int) -> bytes:

@@ -5,7 +5,7 @@ With the evidence, a verdict is a pure function: it can be made again years late
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -59,9 +59,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             for name, fetched in sorted(getattr(self, part).items()):
                 yield part, name, fetched
 
-    def used(self) -> tuple[EvidenceUsed, ...]:
-        """Return the list for a report: where each came from, when, and its digest."""
-        return tuple(_used(fetched) for _, _, fetched in self.items())
+    def used(self, named: Container[str]) -> tuple[EvidenceUsed, ...]:
+        """Return the list for a report, where each came from, when, and its digest, of what a document names.
+
+        A document names a DID, a status list, a digest or a key literally; whatever else a folder holds
+        had no part in the verdict.
+        """
+        return tuple(_used(fetched) for _, name, fetched in self.items() if name in named)
 
 
 NOTHING = Evidence()

@@ -7,7 +7,7 @@ It is part of the report, so that a verdict can be understood later.
 from __future__ import annotations
 
 import tomllib
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,10 @@ from schemas.terms import ASSURANCES
 from verifier.errors import UsageError
 
 Assurance: TypeAlias = Literal["simulated", "software", "tpm-emulated", "tpm-virtual", "tpm-hardware"]
+
+MAX_LEEWAY_S: Final = 3600
+Leeway: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEEWAY_S)]
+
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The demands of one verifier. Every default is what the command line and the page use.
@@ -45,7 +49,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     require_status: bool = False
     require_holder_binding: bool = False
     require_understood: bool = False
-    leeway_s: int = 60
+    leeway_s: Leeway = 60
 
     @property
     def on_list(self) -> frozenset[str]:

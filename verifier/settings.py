@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ``fetch_timeout_s``: for one whole exchange. ``fetch_max_bytes``: for one body.
     ``max_fetches``: for a credential; a presentation has as many for each of its credentials, up to
     ``max_fetches_presentation``. ``gather_timeout_s``, ``gather_max_bytes``: for all fetches of a verification.
+    ``body_timeout_s``: how long the body of a request may take to arrive.
     ``cors_origins``: origins whose pages may call the service; ``*`` for all; empty for none.
     ``concurrent_verifications``: how many documents are judged at once in one process, and
     ``concurrent_gatherings`` for how many evidence is fetched at once; others wait up to ``queue_timeout_s``
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_fetches_presentation: Count = 64
     gather_timeout_s: Seconds = 10.0
     gather_max_bytes: Count = 4 * 1024 * 1024
+    body_timeout_s: Seconds = 15.0
     cors_origins: tuple[str, ...] = ()
     concurrent_verifications: Count = 8
     concurrent_gatherings: Count = 64

@@ -27,6 +27,7 @@ from verifier.policy import Policy
 from verifier.presentation import Expectation, Member, PresentationCase
 from verifier.report import Check, Outcome, Report, Spec, conclude, failed, obstacles, outcome_of, skipped, undecided
 from verifier.steps import claims, double_counting, evidence, keys, proof, shape, status, validity
+from verifier.suspicious import strings_within
 
 _JSON: Final = Spec("I-JSON (RFC 7493)", "https://www.rfc-editor.org/rfc/rfc7493")
 _MODEL: Final = Spec("Verifiable Credentials Data Model 1.1", "https://www.w3.org/TR/vc-data-model/")
@@ -173,7 +174,7 @@ def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str]) -> 
         problem=first.problem if first else None,
         detail=first.detail if first else None,
         subject=_subject(case),
-        evidence=case.evidence.used(),
+        evidence=case.evidence.used(frozenset(strings_within(case.value))),
         policy=case.policy,
     )
 

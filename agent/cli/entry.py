@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from agent import config
-from agent.cli import enroll, inspect, run, submit
 from agent.cli.call import Call
+from agent.cli.enroll import enroll
+from agent.cli.inspect import meters, settings, status
 from agent.cli.parser import USAGE, build
+from agent.cli.run import run
+from agent.cli.submit import submit
+from agent.config import load
 from agent.errors import MeterUnavailableError, SettingsError
 from agent.home import home
 from agent.logs import log_to_stderr
@@ -18,13 +21,13 @@ from did.errors import SignerError
 from schemas.errors import GreenError
 
 _COMMANDS: Final[Mapping[str, Callable[[Call], int]]] = {
-    "enroll": enroll.enroll,
-    "enrol": enroll.enroll,
-    "run": run.run,
-    "status": inspect.status,
-    "submit": submit.submit,
-    "meters": inspect.meters,
-    "settings": inspect.settings,
+    "enroll": enroll,
+    "enrol": enroll,
+    "run": run,
+    "status": status,
+    "submit": submit,
+    "meters": meters,
+    "settings": settings,
 }
 
 
@@ -36,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build().parse_args(given[:cut])
     log_to_stderr(verbose=options.verbose)
     try:
-        settings = config.load(os.environ)
-        return _COMMANDS[options.command](Call(options, given[cut + 1 :], settings, home(os.environ), os.environ))
+        call = Call(options, given[cut + 1 :], load(os.environ), home(os.environ), os.environ)
+        return _COMMANDS[options.command](call)
     except (SettingsError, MeterUnavailableError, SignerError) as error:
         print(f"green-agent: {error.detail}", file=sys.stderr)
         return USAGE

@@ -22,7 +22,10 @@ def submit(call: Call) -> int:
         spool.retry_rejected()
         spool.close()
     submitter = open_submitter(settings, call.home, clock, threading.Event().wait)
-    sent = submitter.drain(within_s=call.options.wait)
+    try:
+        sent = submitter.drain(within_s=call.options.wait)
+    finally:
+        submitter.close()
     if call.options.json:
         print(msgspec.json.encode(sent).decode())
     else:

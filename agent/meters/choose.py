@@ -9,7 +9,7 @@ from agent.clock import Clock
 from agent.config import Settings
 from agent.errors import MeterUnavailableError
 from agent.meters import nvml
-from agent.meters.nvml import Nvml
+from agent.meters.nvml_functions import Nvml
 from agent.meters.protocol import Inventory, Meter, Unavailable
 from agent.meters.simulator import SimulatedMeter
 

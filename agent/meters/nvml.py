@@ -7,10 +7,11 @@ reloads or the device is reset, and "unsupported" is an error code, never 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from agent.clock import Clock
 from agent.errors import MeterError, MeterUnavailableError, ReadingFailedError
+from agent.meters.nvml_functions import Nvml
 from agent.meters.power import IntegratingMeter
 from agent.meters.protocol import (
     COUNTER_PERIOD_S,
@@ -24,24 +25,6 @@ from agent.meters.protocol import (
     Unit,
 )
 from agent.meters.visible import Gpu, select
-
-
-class Nvml(Protocol):
-    """The functions of NVML that we call, under the vendor's names; the module ``pynvml`` is one."""
-
-    NVMLError: type[Exception]
-
-    def nvmlInit(self) -> None: ...  # noqa: D102, N802  the vendor's name and documentation
-    def nvmlShutdown(self) -> None: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetCount(self) -> int: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetUUID(self, handle: Any) -> str: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetName(self, handle: Any) -> str: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: Any) -> int: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetPowerUsage(self, handle: Any) -> int: ...  # noqa: D102, N802  as above
-    def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any: ...  # noqa: D102, N802  as above
-
 
 UNSUPPORTED: Final = frozenset({3, 4, 13})
 """NVML_ERROR_NOT_SUPPORTED, _NO_PERMISSION, _FUNCTION_NOT_FOUND: this figure does not exist here, others may."""

@@ -55,9 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_REFUSED
     except KeyboardInterrupt:
         return EXIT_REFUSED
-    text = answer.render(as_json=arguments.json)
-    if text:
-        print(text)
+    if answer.value is not None:
+        print(answer.render(as_json=arguments.json))
     return EXIT_DONE
 
 

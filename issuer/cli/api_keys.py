@@ -6,7 +6,7 @@ import argparse
 import secrets
 
 from issuer.access import SCOPES
-from issuer.auth import KEY_BYTES, key_hash, render_key
+from issuer.api_key import KEY_BYTES, key_hash, render_key
 from issuer.cli.arguments import Commands, shown_name, slug
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -131,7 +132,8 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
 _PUBLISHED: Final = {"Telemetry": "telemetry-v1", "Credential": "credential-v1"}
 
 
-def openapi_document(handlers: Iterable[HTTPRouteHandler], public_url: str) -> bytes:
+@cache
+def openapi_document(handlers: tuple[HTTPRouteHandler, ...], public_url: str) -> bytes:
     """Return the OpenAPI 3.1 document of ``handlers`` as JSON bytes."""
     described: dict[str, Any] = Litestar([*handlers], openapi_config=_config(public_url)).openapi_schema.to_schema()
     components = described.setdefault("components", {})

@@ -44,7 +44,7 @@ _REGISTRATION: Final[JsonObject] = {
     "jwk": _JWK,
 }
 _ENROLMENT: Final[JsonObject] = {
-    "token": "vGk0Jm1mYvXw2cQ4Zr8hWq3n6Ls9Tt5Bb7Dd1Ff3Hh4",
+    "token": "gci_vGk0Jm1mYvXw2cQ4Zr8hWq3n6Ls9Tt5Bb7Dd1Ff3Hh4",
     "jwk": _JWK,
     "signature": "4U2xlEEm6Eef2XEyhkKHpmYibR_jXqKNEea5eM08qMe-4c52MwYuKNWaKLQXjOv_Rxowvrof7-Ru4VmkLiWTYQ",
 }

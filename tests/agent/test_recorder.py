@@ -120,9 +120,10 @@ def test_more_than_memory_shall_hold_is_lost_loudly_and_counted(spool):
     recorder = Recorder(signer, spool, max_waiting=3)
     futures = [recorder.put(measurement(), LABELS) for _ in range(3 + 2)]
 
-    assert isinstance(futures[-1].exception(1), SpoolFullError)
-    lost = spool.losses().count
+    # One is at the key, unless the thread has not come to it yet; three wait; the rest found no room.
+    lost = sum(future.done() and isinstance(future.exception(), SpoolFullError) for future in futures)
     assert lost in {1, 2}
+    assert spool.losses().count == lost
     signer.gate.set()
     recorder.close(10)
     assert len(spool.pending()) == 5 - lost

@@ -154,6 +154,20 @@ def test_a_signal_that_was_ignored_before_stays_ignored(home):
     assert (output, process.returncode) == ("done\n", 0)
 
 
+def test_the_exit_code_is_kept_where_the_caller_ignores_its_children(home):
+    process = home.start(
+        "run",
+        "--wait",
+        "0",
+        "--",
+        *python("raise SystemExit(3)"),
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    process.communicate(timeout=30)
+
+    assert process.returncode == 3
+
+
 def test_inherited_descriptors_reach_the_command(home, tmp_path):
     read_end, write_end = os.pipe()
     process = home.start(
@@ -304,7 +318,7 @@ def test_in_a_pipeline_the_command_still_gets_the_terminal_when_it_asks(terminal
 def test_the_terminal_is_given_back_after_the_command(home):
     # The shell reads only if the agent that it started has given the terminal back.
     agent = f"{sys.executable} -c 'import sys; from agent.cli import main; sys.exit(main())'"
-    line = f'set -m; {agent} run --wait 0 --quiet -- true; read answer; echo "answer $answer"'
+    line = f'set -m; {agent} run --wait 0 --quiet -- sleep 0.3; read answer; echo "answer $answer"'
     screen = OnTerminal(home, command=("/bin/sh", "-c", line))
     try:
         screen.type("yes\n")

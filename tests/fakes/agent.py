@@ -275,6 +275,7 @@ class LoopbackIssuer:
 
     url: str = ""
     script: list[str] = field(default_factory=list)
+    answers: dict[str, dict[str, object]] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -305,6 +306,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.issuer.requests.append((self.path, headers, body))
+        if self.path in self.issuer.answers and not self.issuer.script:
+            self._answer(201, {}, json.dumps(self.issuer.answers[self.path]).encode())
+            return
         step = self.issuer.next_step()
         if step in {"hang", "drip"} or step in _RAW:
             self._misbehave(step)
@@ -343,12 +347,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def loopback_issuer(*script: str) -> Iterator[LoopbackIssuer]:
+def loopback_issuer(*script: str, answers: dict[str, dict[str, object]] | None = None) -> Iterator[LoopbackIssuer]:
     """Serve on loopback; each request takes the next step of ``script``, then all are issued.
+
+    ``answers`` are what other paths answer with.
 
     Steps: issue, portal, huge, packed, moved, hang, cut, noise, drip, or a status ("503", "429 2" with Retry-After).
     """
-    issuer = LoopbackIssuer(script=list(script))
+    issuer = LoopbackIssuer(script=list(script), answers=answers or {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"issuer": issuer}))
     server.daemon_threads = True
     issuer.url = f"http://127.0.0.1:{server.server_address[1]}"

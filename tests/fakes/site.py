@@ -16,8 +16,8 @@ from litestar.testing import AsyncTestClient
 from did.signers import generate_file_key
 from did.signers.file import file_uri
 from issuer.access import SCOPES
+from issuer.api_key import key_hash, render_key
 from issuer.app import create_service
-from issuer.auth import key_hash, render_key
 from issuer.http.edge import Edge
 from issuer.keyring import Keyring
 from issuer.settings import Settings

@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 
 from issuer.access import SCOPES, Access
 from issuer.app import _require_access, create_app, create_service
-from issuer.auth import render_key
+from issuer.api_key import render_key
 from tests.fakes.issuer import PUBLIC_URL, FixedClock, posted
 from tests.fakes.site import JSON, api_key, bearer, problem, site_settings
 

@@ -76,8 +76,8 @@ async def test_a_key_of_every_tenant_says_for_whom_it_issues(site):
     assert (await site.post(f"{ISSUE}?tenant=umbra", {"credential": FOREIGN}, headers)).status_code == 201
 
 
-def _update(credential_id, purpose, on):
-    entry = {"type": "StatusList2021Entry", "status": "1" if on else "0", "statusPurpose": purpose}
+def _update(credential_id, purpose, status):
+    entry = {"type": "StatusList2021Entry", "status": status, "statusPurpose": purpose}
     return {"credentialId": credential_id, "credentialStatus": [entry]}
 
 
@@ -92,7 +92,7 @@ async def _bit(site, credential, member):
 async def test_revoking_sets_the_bit_in_the_published_list(any_site):
     credential = (await any_site.telemetry()).json()
     assert not await _bit(any_site, credential, "statusListCredential")
-    answer = await any_site.post(STATUS, _update(credential["id"], "revocation", True), bearer("acme", "status"))
+    answer = await any_site.post(STATUS, _update(credential["id"], "revocation", "1"), bearer("acme", "status"))
     assert answer.status_code == 200
     assert answer.json() == {"credentialId": credential["id"], "revoked": True, "suspended": False, "changed": True}
     assert await _bit(any_site, credential, "statusListCredential")
@@ -102,9 +102,9 @@ async def test_revoking_sets_the_bit_in_the_published_list(any_site):
 async def test_suspending_and_reinstating_sets_and_clears_the_bit(any_site):
     credential = (await any_site.telemetry()).json()
     headers = bearer("acme", "status")
-    assert (await any_site.post(STATUS, _update(credential["id"], "suspension", True), headers)).json()["suspended"]
+    assert (await any_site.post(STATUS, _update(credential["id"], "suspension", "1"), headers)).json()["suspended"]
     assert await _bit(any_site, credential, "suspensionListCredential")
-    answer = await any_site.post(STATUS, _update(credential["id"], "suspension", False), headers)
+    answer = await any_site.post(STATUS, _update(credential["id"], "suspension", "0"), headers)
     assert not answer.json()["suspended"]
     assert not await _bit(any_site, credential, "suspensionListCredential")
 
@@ -112,10 +112,10 @@ async def test_suspending_and_reinstating_sets_and_clears_the_bit(any_site):
 async def test_a_revocation_never_reverts(any_site):
     credential = (await any_site.telemetry()).json()
     headers = bearer("acme", "status")
-    await any_site.post(STATUS, _update(credential["id"], "suspension", True), headers)
-    await any_site.post(STATUS, _update(credential["id"], "revocation", True), headers)
-    for purpose, on in (("revocation", False), ("suspension", False), ("suspension", True)):
-        answer = await any_site.post(STATUS, _update(credential["id"], purpose, on), headers)
+    await any_site.post(STATUS, _update(credential["id"], "suspension", "1"), headers)
+    await any_site.post(STATUS, _update(credential["id"], "revocation", "1"), headers)
+    for purpose, bit in (("revocation", "0"), ("suspension", "0"), ("suspension", "1")):
+        answer = await any_site.post(STATUS, _update(credential["id"], purpose, bit), headers)
         assert answer.status_code == 409
         assert problem(answer) == "CONFLICT"
     assert await _bit(any_site, credential, "statusListCredential")
@@ -124,21 +124,21 @@ async def test_a_revocation_never_reverts(any_site):
 async def test_revoking_again_changes_nothing(site):
     credential = (await site.telemetry()).json()
     headers = bearer("acme", "status")
-    await site.post(STATUS, _update(credential["id"], "revocation", True), headers)
-    answer = await site.post(STATUS, _update(credential["id"], "revocation", True), headers)
+    await site.post(STATUS, _update(credential["id"], "revocation", "1"), headers)
+    answer = await site.post(STATUS, _update(credential["id"], "revocation", "1"), headers)
     assert answer.status_code == 200
     assert answer.json()["changed"] is False
 
 
 async def test_clearing_a_bit_that_is_not_set_changes_nothing(site):
     credential = (await site.telemetry()).json()
-    answer = await site.post(STATUS, _update(credential["id"], "revocation", False), bearer("acme", "status"))
+    answer = await site.post(STATUS, _update(credential["id"], "revocation", "0"), bearer("acme", "status"))
     assert answer.json() == {"credentialId": credential["id"], "revoked": False, "suspended": False, "changed": False}
 
 
 async def test_another_tenant_revokes_nothing(any_site):
     credential = (await any_site.telemetry()).json()
-    answer = await any_site.post(STATUS, _update(credential["id"], "revocation", True), bearer("umbra", "status"))
+    answer = await any_site.post(STATUS, _update(credential["id"], "revocation", "1"), bearer("umbra", "status"))
     assert answer.status_code == 404
     assert not await _bit(any_site, credential, "statusListCredential")
 
@@ -151,7 +151,7 @@ async def test_one_change_may_stand_without_a_list_and_without_a_purpose(site):
 
 async def test_the_audit_log_says_whose_key_revoked(site):
     credential = (await site.telemetry()).json()
-    await site.post(STATUS, _update(credential["id"], "revocation", True), bearer("acme", "status"))
+    await site.post(STATUS, _update(credential["id"], "revocation", "1"), bearer("acme", "status"))
     store = site.store()
     entries = await store.log.page(target=credential["id"].rpartition("/")[2])
     await store.close()
@@ -178,13 +178,15 @@ _ENTRY = {"type": "StatusList2021Entry", "status": "1"}
 )
 async def test_a_malformed_status_update_is_a_problem(site, change):
     credential = (await site.telemetry()).json()
-    answer = await site.post(STATUS, _update(credential["id"], "revocation", True) | change, bearer("acme", "status"))
+    answer = await site.post(STATUS, _update(credential["id"], "revocation", "1") | change, bearer("acme", "status"))
     assert answer.status_code == 400
     assert problem(answer) == "SCHEMA_INVALID"
 
 
-@pytest.mark.parametrize("name", ["inference-1", "https://other.example/credentials/x", "", "019aa2c4-6d00-7a10-8f00-000000000099"])
+@pytest.mark.parametrize(
+    "name", ["inference-1", "https://other.example/credentials/x", "", "019aa2c4-6d00-7a10-8f00-000000000099"]
+)
 async def test_the_status_of_what_is_not_there_is_not_found(site, name):
     await site.telemetry()
-    answer = await site.post(STATUS, _update(name, "revocation", True), bearer("acme", "status"))
+    answer = await site.post(STATUS, _update(name, "revocation", "1"), bearer("acme", "status"))
     assert answer.status_code == 404

@@ -81,7 +81,9 @@ async def test_a_private_key_is_never_taken(site):
 async def test_a_tenants_administrator_lists_its_own_nodes(any_site):
     ours = (await any_site.get(NODES, scope="admin")).json()["items"]
     everyone = (await any_site.get(NODES, tenant="all", scope="admin")).json()["items"]
-    theirs = (await any_site.client.get(NODES, params={"tenant": "umbra"}, headers=bearer("all", "admin"))).json()["items"]
+    theirs = (await any_site.client.get(NODES, params={"tenant": "umbra"}, headers=bearer("all", "admin"))).json()[
+        "items"
+    ]
     assert [node["node_id"] for node in ours] == ["node-7", "node-9"]
     assert [node["node_id"] for node in theirs] == ["node-8"]
     assert len(everyone) == 3

@@ -121,7 +121,15 @@ async def test_the_nodes_key_stands_beside_its_evidence(site):
 
 @pytest.mark.parametrize(
     "name",
-    ["x", "%2e%2e", "uEiA" + "A" * 43, "urn:ietf:params:oauth:jwk-thumbprint:sha-256:" + "A" * 43, "%FF", "%00", "root.pem"],
+    [
+        "x",
+        "%2e%2e",
+        "uEiA" + "A" * 43,
+        "urn:ietf:params:oauth:jwk-thumbprint:sha-256:" + "A" * 43,
+        "%FF",
+        "%00",
+        "root.pem",
+    ],
 )
 async def test_evidence_that_is_not_there_is_not_found(site, name):
     answer = await site.client.get(f"/evidence/{name}")

@@ -123,7 +123,10 @@ async def test_a_malformed_value_is_refused_and_named(site, name):
     answer = await site.post(PATH, signed(body(**_VALUES[name])))
     assert answer.status_code == 400, answer.text
     assert problem(answer) in {"MALFORMED_VALUE_ERROR", "SCHEMA_INVALID"}
-    assert answer.json()["detail"].partition(":")[0] in {*_VALUES[name], "a string holds a control character, a surrogate or a noncharacter"}
+    assert answer.json()["detail"].partition(":")[0] in {
+        *_VALUES[name],
+        "a string holds a control character, a surrogate or a noncharacter",
+    }
 
 
 _REFUSED = {
@@ -199,7 +202,9 @@ async def test_no_content_type_is_refused(site):
     assert answer.status_code == 415
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; Charset=UTF-8", 'application/json;charset="utf-8"'])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON; Charset=UTF-8", 'application/json;charset="utf-8"']
+)
 async def test_json_in_utf_8_is_taken_however_it_is_spelled(site, content_type):
     answer = await site.client.post(PATH, content=posted(), headers={"content-type": content_type})
     assert answer.status_code == 201

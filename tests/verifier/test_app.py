@@ -19,7 +19,7 @@ from tests.fakes.verifier import (
     put,
 )
 from verifier.app import create_app
-from verifier.edge import BODY_DEADLINE_S, MAX_HEADER_BYTES
+from verifier.edge import MAX_HEADER_BYTES
 from verifier.errors import OverloadedError, UsageError
 from verifier.settings import Settings
 
@@ -331,10 +331,6 @@ def test_the_application_reads_the_environment_where_it_is_given_no_settings(mon
     monkeypatch.setenv("GREEN_VERIFIER_PORT", "many")
     with pytest.raises(UsageError):
         create_app()
-
-
-def test_bodies_have_a_deadline():
-    assert 0 < BODY_DEADLINE_S <= 30
 
 
 MEMBERS = st.sampled_from(

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 from litestar import Response, post
+from litestar.di import NamedDependency
 
 from schemas import strict_json
 from schemas.strict_json import JsonObject
@@ -36,9 +37,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @post("/credentials/verify", status_code=200, operation_class=CredentialOperation)
-async def verify_credential(request: AnyRequest, service: Service) -> Response[bytes]:
+async def verify_credential(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """Verify one credential: 200 where it verifies, 400 with the problems where it does not."""
-    raw = await read_json_body(request, strict_json.MAX_BYTES)
+    deadline_s = service.settings.body_timeout_s
+    raw = await read_json_body(request, max_bytes=strict_json.MAX_BYTES, deadline_s=deadline_s)
     body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
     options = _options(body)
     parsed = document.embedded(_member(body, "verifiableCredential"))
@@ -47,10 +49,10 @@ async def verify_credential(request: AnyRequest, service: Service) -> Response[b
 
 
 @post("/presentations/verify", status_code=200, operation_class=PresentationOperation)
-async def verify_presentation(request: AnyRequest, service: Service) -> Response[bytes]:
+async def verify_presentation(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """Verify a presentation and every credential in it: 200 where all verify, 400 with the problems otherwise."""
     limit = document.MAX_PRESENTATION_BYTES
-    raw = await read_json_body(request, limit)
+    raw = await read_json_body(request, max_bytes=limit, deadline_s=service.settings.body_timeout_s)
     # Parsing up to 16 MB is work: not on the event loop, where everybody else would wait for it.
     body = await asyncio.to_thread(strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH)
     options = _options(body)

@@ -57,6 +57,8 @@ def check_assurance(case: Case) -> Iterable[Finding]:
         )
     if claimed == "simulated":
         yield _simulated(case)
+        if case.policy.minimum_assurance == "simulated":
+            return
     if not reaches(claimed, case.policy.minimum_assurance):
         detail = f"assurance: {claimed} is claimed, and the policy requires {case.policy.minimum_assurance}"
         yield failed(InsufficientAssuranceError(detail))
@@ -84,9 +86,6 @@ def _simulated(case: Case) -> Finding:
 
 def _not_shown(case: Case, claimed: Assurance) -> Finding:
     detail = f"{claimed} is what the issuer says; it could not be derived again from the evidence"
-    # What is simulated claims nothing that evidence could carry further.
-    if claimed == "simulated":
-        return passed("simulated is the lowest level: there is nothing to show")
     if case.policy.require_evidence or case.policy.minimum_assurance != "simulated":
         return undecided(Notice.ASSURANCE_NOT_SHOWN, detail)
     return warning(Notice.ASSURANCE_NOT_SHOWN, detail)

@@ -2,6 +2,7 @@ import pytest
 
 from agent.errors import ReadingFailedError
 from agent.meters import nvml
+from agent.meters.nvml_functions import Nvml
 from tests.fakes.agent import FakeGpu, FakeNvml, HandClock
 
 NOT_SUPPORTED, NO_PERMISSION, DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND, GPU_IS_LOST = 3, 4, 9, 12, 15
@@ -191,7 +192,7 @@ def test_the_installed_binding_has_what_the_protocol_asks_for():
     pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
     library = nvml.load()
 
-    wanted = [name for name in vars(nvml.Nvml) if name.startswith("nvml")]
+    wanted = [name for name in vars(Nvml) if name.startswith("nvml")]
     assert len(wanted) == 10
     assert all(callable(getattr(library, name)) for name in wanted)
     assert issubclass(library.NVMLError, Exception)

@@ -8,11 +8,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from litestar.testing import TestClient
 
-from issuer.app import create_service
+from did.errors import SignerError
+from issuer.app import running
 from issuer.http.edge import accepted_hosts
-from issuer.settings import Settings
+from issuer.settings import Settings, SettingsError
 from tests.fakes.issuer import FixedClock
 from tests.fakes.site import bearer, problem, site_settings
 
@@ -115,7 +115,10 @@ async def _raw(app, **changes):
         ({"headers": [(b"host", b"oracle.example")] * 2}, 400),
         ({"headers": [(b"host", b"oracle.example"), (b"Host", b"evil.example")]}, 400),
         ({"headers": [(b"host", b"oracle.example\xff")]}, 400),
-        ({"headers": [(b"host", b"oracle.example"), (b"content-length", b"1"), (b"transfer-encoding", b"chunked")]}, 400),
+        (
+            {"headers": [(b"host", b"oracle.example"), (b"content-length", b"1"), (b"transfer-encoding", b"chunked")]},
+            400,
+        ),
         ({"headers": [(b"host", b"oracle.example"), (b"x", b"y" * 33_000)]}, 431),
         ({"headers": [(b"host", b"oracle.example")] + [(b"x", b"y")] * 100}, 431),
         ({"query_string": b"a=" + b"b" * 9000}, 414),
@@ -201,7 +204,9 @@ async def test_an_origin_of_the_settings_may_call_without_cookies(open_site):
     assert preflight.headers["access-control-allow-origin"] == "https://app.example"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://app.example.evil.example", "http://app.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "https://app.example.evil.example", "http://app.example"]
+)
 async def test_another_origin_may_not_call(open_site, origin):
     site = await open_site(cors_origins=("https://app.example",))
     answer = await site.client.get("/healthz", headers={"origin": origin})
@@ -229,7 +234,9 @@ async def test_a_key_has_a_limit_and_is_told_when_to_come_back(open_site):
 
 async def test_guessing_keys_is_limited_and_stops_no_valid_key(open_site):
     site = await open_site(refused_rate_per_minute=2)
-    guesses = [await site.client.get("/api/v1/certificates", headers={"x-forwarded-for": f"198.51.100.{n}"}) for n in range(4)]
+    guesses = [
+        await site.client.get("/api/v1/certificates", headers={"x-forwarded-for": f"198.51.100.{n}"}) for n in range(4)
+    ]
     assert [guess.status_code for guess in guesses] == [401, 401, 429, 429]
     assert (await site.get("/api/v1/certificates")).status_code == 200
 
@@ -242,11 +249,19 @@ async def test_a_revoked_key_stops_with_the_next_request(any_site):
     assert (await any_site.get("/api/v1/certificates")).status_code == 401
 
 
-def test_a_service_whose_key_was_swapped_does_not_start(site_url, tmp_path):
+async def test_a_service_whose_key_is_gone_does_not_start(site_url, tmp_path):
     with sqlite3.connect(site_url.removeprefix("sqlite:///")) as database:
         database.execute("UPDATE signing_key SET uri = ?", (f"file:{tmp_path / 'gone.pem'}",))
-    with pytest.raises(Exception, match="gone.pem"), TestClient(create_service(site_settings(site_url), clock=FixedClock())):
-        pass
+    with pytest.raises(SignerError, match=r"gone\.pem"):
+        async with running(site_settings(site_url), FixedClock()):
+            pass
+
+
+async def test_a_service_on_another_schema_does_not_start(tmp_path):
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    with pytest.raises(SettingsError, match="green-issuer db upgrade"):
+        async with running(site_settings(url), FixedClock()):
+            pass
 
 
 async def test_an_api_key_never_reaches_the_log(site, capsys):

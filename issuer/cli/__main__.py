@@ -1,0 +1,9 @@
+"""``python -m issuer.cli``: the same as ``green-issuer``."""
+
+from __future__ import annotations
+
+import sys
+
+from issuer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,88 @@
+"""Bodies are read raw, to a cap, within a deadline, however they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+
+async def _send(site, *chunks, headers=(), delay_s=0.0, gone=False):
+    """Post telemetry chunk by chunk, as a server hands it to the application."""
+    pending = list(chunks)
+    sent = []
+
+    async def receive():
+        await asyncio.sleep(delay_s)
+        if not pending:
+            return {"type": "http.disconnect"} if gone else await asyncio.Event().wait()
+        return {"type": "http.request", "body": pending.pop(0), "more_body": bool(pending) or gone}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/telemetry",
+        "raw_path": b"/api/v1/telemetry",
+        "query_string": b"",
+        "headers": [(b"host", b"oracle.example"), (b"content-type", b"application/json"), *headers],
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": ("192.0.2.1", 1234),
+        "server": ("127.0.0.1", 8080),
+        "root_path": "",
+    }
+    await site.service(scope, receive, send)
+    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+async def test_a_body_without_a_length_is_cut_at_the_cap(site):
+    status, document = await _send(site, *[b" " * 4096] * 10)
+    assert status == 413
+    assert document["type"].endswith("#RESOURCE_LIMIT")
+
+
+async def test_a_body_longer_than_announced_is_cut_at_the_cap(site):
+    status, _ = await _send(site, *[b" " * 4096] * 10, headers=[(b"content-length", b"10")])
+    assert status == 413
+
+
+@pytest.mark.parametrize("length", [b"-1", b"1e3", b"0x10", b"", b"9" * 30])
+async def test_a_length_that_is_no_number_is_refused(site, length):
+    status, _ = await _send(site, b"{}", headers=[(b"content-length", length)])
+    assert status in {400, 413}
+
+
+async def test_a_slow_body_is_given_up(open_site):
+    site = await open_site(body_timeout_s=0.05)
+    status, document = await _send(site, b"{", b"}", delay_s=0.04)
+    assert status == 408
+    assert document["type"].endswith("#BODY_TIMEOUT")
+
+
+async def test_a_body_that_never_ends_is_given_up(open_site):
+    site = await open_site(body_timeout_s=0.05)
+    status, _ = await _send(site)
+    assert status == 408
+
+
+async def test_a_client_that_goes_away_is_no_fault_of_ours(site):
+    status, document = await _send(site, b"{", gone=True)
+    assert status == 400
+    assert document["type"].endswith("#DISCONNECTED")
+
+
+async def test_chunks_are_joined_before_they_are_read(site):
+    status, document = await _send(site, b'{"node_id":"\xc3', b'\xa9"', b"}")
+    assert status == 400
+    # The two halves of one character are a string that is read, and then is no node id.
+    assert document["type"].endswith("#SCHEMA_INVALID")
+
+
+@pytest.mark.parametrize("headers", [[(b"content-type", b"application/json")], [(b"content-type", b"text/plain")]])
+async def test_two_content_types_are_refused(site, headers):
+    status, _ = await _send(site, b"{}", headers=headers)
+    assert status == 415

@@ -1,0 +1,355 @@
+"""The command line, from an empty folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import stat
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from did.signers import generate_file_key
+from issuer.cli import main, parser
+from issuer.cli.output import Answer, table
+from schemas import times
+from tests.fakes.issuer import node_signer
+
+ADDRESS = "http://localhost:8080"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a command on the test's own data folder; returns exit code, standard output and error."""
+    for variable in ("GREEN_ISSUER_CONFIG", "GREEN_ISSUER_PUBLIC_URL", "GREEN_ISSUER_DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GREEN_ISSUER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        try:
+            code = main(list(words))
+        except SystemExit as exit_:
+            code = exit_.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def issuer(run):
+    """The same, on a folder in which there is an issuer with the tenant acme."""
+    assert run("init", "--public-url", ADDRESS, "--development", "--name", "Test")[0] == 0
+    assert run("tenants", "add", "acme", "--name", "Acme")[0] == 0
+    return run
+
+
+def _json(result):
+    code, out, err = result
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_init_makes_an_issuer_and_says_what_comes_next(run, tmp_path):
+    code, out, _ = run("init", "--public-url", ADDRESS, "--development")
+    assert code == 0
+    assert "did:web:localhost%3A8080" in out
+    assert "green-issuer serve" in out
+    data = tmp_path / "data"
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    for private in (data / "issuer.db", data / "issuer.toml", *(data / "keys").glob("*.pem")):
+        assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert len(list((data / "keys").glob("*.pem"))) == 1
+
+
+def test_init_again_changes_nothing(issuer):
+    first = _json(issuer("keys", "list", "--json"))
+    assert issuer("init")[0] == 0
+    assert _json(issuer("keys", "list", "--json")) == first
+
+
+def test_init_refuses_to_change_an_identity(issuer):
+    code, _, err = issuer("init", "--public-url", "http://localhost:9999", "--development")
+    assert code == 1
+    assert "did:web:localhost%3A8080" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init"],
+        ["init", "--public-url", ADDRESS],
+        ["init", "--public-url", "https://10.0.0.1"],
+        ["init", "--public-url", "issuer.example"],
+    ],
+)
+def test_init_without_a_public_url_of_its_own_says_what_to_do(run, words):
+    code, out, err = run(*words)
+    assert code == 1
+    assert out == ""
+    assert "public_url" in err
+
+
+def test_init_refuses_a_folder_that_others_may_enter(run, tmp_path):
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data").chmod(0o755)
+    code, _, err = run("init", "--public-url", ADDRESS, "--development")
+    assert code == 1
+    assert "chmod 700" in err
+
+
+@pytest.mark.parametrize("words", [["keys", "list"], ["tenants", "list"], ["serve"], ["db", "upgrade"], ["revoke", "x"]])
+def test_without_an_issuer_every_command_says_to_run_init(run, monkeypatch, words):
+    monkeypatch.setenv("GREEN_ISSUER_PUBLIC_URL", "https://issuer.example")
+    code, _, err = run(*words)
+    assert code == 1
+    assert "green-issuer init" in err
+
+
+def test_an_upgrade_may_be_run_again(issuer):
+    assert _json(issuer("db", "upgrade", "--json")) == {"upgraded": True}
+    assert issuer("db", "upgrade")[0] == 0
+
+
+def test_rotating_retires_the_key_before_and_keeps_it(issuer):
+    [first] = _json(issuer("keys", "list", "--json"))
+    rotated = _json(issuer("keys", "rotate", "--algorithm", "EdDSA", "--json"))
+    keys = {key["key_id"]: key["state"] for key in _json(issuer("keys", "list", "--json"))}
+    assert keys[first["key_id"]] == "retired"
+    assert keys[rotated["verification_method"].rpartition("#")[2]] == "active"
+    assert rotated["algorithm"] == "EdDSA"
+
+
+def test_a_key_of_ones_own_can_be_brought(issuer, tmp_path):
+    signer = generate_file_key(tmp_path / "own.pem", "ES384")
+    rotated = _json(issuer("keys", "rotate", "--key-uri", f"file:{tmp_path / 'own.pem'}", "--json"))
+    assert rotated["algorithm"] == "ES384"
+    assert rotated["verification_method"].endswith(signer.public_key.thumbprint_uri.rpartition(":")[2])
+
+
+def test_a_key_that_others_can_read_is_refused(issuer, tmp_path):
+    generate_file_key(tmp_path / "own.pem", "ES256")
+    (tmp_path / "own.pem").chmod(0o644)
+    code, _, err = issuer("keys", "rotate", "--key-uri", f"file:{tmp_path / 'own.pem'}")
+    assert code == 1
+    assert "chmod 600" in err
+    assert len(_json(issuer("keys", "list", "--json"))) == 1
+
+
+def test_a_revoked_key_signs_no_more_and_stays_listed(issuer):
+    [key] = _json(issuer("keys", "list", "--json"))
+    code, out, _ = issuer("keys", "revoke", key["key_id"])
+    assert code == 0
+    assert "green-issuer keys rotate" in out
+    assert _json(issuer("keys", "list", "--json"))[0]["state"] == "revoked"
+    assert _json(issuer("keys", "revoke", key["key_id"], "--json"))["changed"] is False
+
+
+def test_an_unknown_key_cannot_be_revoked(issuer):
+    code, _, err = issuer("keys", "revoke", "nothing")
+    assert code == 1
+    assert "nothing" in err
+
+
+def test_a_second_issuer_has_a_did_and_a_key_of_its_own(issuer):
+    added = _json(issuer("issuers", "add", "berlin", "--name", "Berlin", "--json"))
+    assert added["did"] == "did:web:localhost%3A8080:issuers:berlin"
+    assert len(_json(issuer("keys", "list", "--issuer", "berlin", "--json"))) == 1
+    assert [item["slug"] for item in _json(issuer("issuers", "list", "--json"))] == ["berlin", "root"]
+
+
+def test_a_tenant_may_be_named_by_a_did(issuer):
+    added = _json(issuer("tenants", "add", "umbra", "--name", "Umbra", "--subject", "did:web:umbra.example", "--json"))
+    assert added == {"id": "umbra", "name": "Umbra", "subject": "did:web:umbra.example", "issuer": "root"}
+    assert [item["id"] for item in _json(issuer("tenants", "list", "--json"))] == ["acme", "umbra"]
+
+
+def test_a_tenant_that_exists_is_refused(issuer):
+    code, _, err = issuer("tenants", "add", "acme", "--name", "Other")
+    assert code == 1
+    assert err
+
+
+def _add_node(issuer, tmp_path, *, tenant="acme"):
+    key = node_signer(7).public_key
+    path = tmp_path / "node.key"
+    path.write_text(json.dumps({**key.jwk}))
+    return issuer("nodes", "add", "node-7", "--tenant", tenant, "--region", "de", "--tdp-w", "5600", "--key", str(path), "--json")
+
+
+def test_a_node_is_registered_with_its_public_key(issuer, tmp_path):
+    node = _json(_add_node(issuer, tmp_path))
+    assert node["grid_region"] == "DEU"
+    assert node["key_uri"] == node_signer(7).public_key.thumbprint_uri
+    assert _json(issuer("nodes", "show", "node-7", "--json")) == node
+    assert _json(issuer("nodes", "list", "--tenant", "acme", "--json")) == [node]
+
+
+def test_a_public_key_may_be_pem(issuer, tmp_path):
+    pem = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "node.pem").write_bytes(pem)
+    words = ["nodes", "add", "n", "--tenant", "acme", "--region", "WORLD", "--tdp-w", "700", "--key", str(tmp_path / "node.pem")]
+    assert issuer(*words)[0] == 0
+
+
+def test_a_private_key_is_refused(issuer, tmp_path):
+    generate_file_key(tmp_path / "node.pem", "ES256")
+    words = ["nodes", "add", "n", "--tenant", "acme", "--region", "WORLD", "--tdp-w", "700", "--key", str(tmp_path / "node.pem")]
+    code, _, err = issuer(*words)
+    assert code == 1
+    assert "stays on the node" in err
+
+
+def test_a_node_of_an_unknown_region_or_tenant_is_refused(issuer, tmp_path):
+    assert issuer("nodes", "invite", "n", "--tenant", "acme", "--region", "Atlantis", "--tdp-w", "700")[0] == 1
+    assert _add_node(issuer, tmp_path, tenant="nobody")[0] == 1
+
+
+def test_an_invitation_is_a_token_with_an_end(issuer):
+    invited = _json(issuer("nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700", "--json"))
+    assert invited["token"]
+    assert times.parse_seconds(invited["expires"])
+    code, out, _ = issuer("nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700", "--valid-hours", "1")
+    assert code == 0
+    assert f"green-agent enroll --issuer {ADDRESS} --token " in out
+
+
+def test_a_revoked_node_stays_listed(issuer, tmp_path):
+    _add_node(issuer, tmp_path)
+    assert issuer("nodes", "revoke", "node-7")[0] == 0
+    assert _json(issuer("nodes", "show", "node-7", "--json"))["state"] == "revoked"
+    assert issuer("nodes", "revoke", "node-8")[0] == 1
+
+
+def test_an_api_key_is_shown_once(issuer):
+    made = _json(issuer("api-keys", "add", "--tenant", "acme", "--scope", "status", "--scope", "read", "--json"))
+    assert made["key"].startswith("gck_")
+    assert made["scopes"] == ["read", "status"]
+    code, out, _ = issuer("api-keys", "list", "--json")
+    assert code == 0
+    assert made["key"] not in out
+    assert json.loads(out)[0]["id"] == made["id"]
+
+
+def test_a_revoked_api_key_is_marked(issuer):
+    made = _json(issuer("api-keys", "add", "--all-tenants", "--scope", "admin", "--json"))
+    assert _json(issuer("api-keys", "revoke", made["id"], "--json"))["changed"] is True
+    assert _json(issuer("api-keys", "list", "--json"))[0]["revoked"] is True
+
+
+def test_a_grid_region_is_looked_up_with_its_source(run):
+    found = _json(run("carbon", "lookup", "DE", "--json"))
+    assert found["region"] == "DEU"
+    assert found["source"]
+    assert found["licence"]
+    code, _, err = run("carbon", "lookup", "Atlantis")
+    assert code == 1
+    assert "Atlantis" in err
+
+
+def _leaves(current, words=()):
+    for action in current._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                yield from _leaves(child, (*words, name))
+            return
+    yield words, current
+
+
+LEAVES = {" ".join(words): leaf for words, leaf in _leaves(parser())}
+
+
+def test_the_commands_are_those_that_are_promised():
+    assert set(LEAVES) == {
+        "init",
+        "serve",
+        "db upgrade",
+        "keys list",
+        "keys rotate",
+        "keys revoke",
+        "issuers add",
+        "issuers list",
+        "tenants add",
+        "tenants list",
+        "nodes add",
+        "nodes invite",
+        "nodes list",
+        "nodes show",
+        "nodes revoke",
+        "api-keys add",
+        "api-keys list",
+        "api-keys revoke",
+        "revoke",
+        "suspend",
+        "reinstate",
+        "certificates list",
+        "carbon lookup",
+    }
+
+
+@pytest.mark.parametrize("words", sorted(LEAVES))
+def test_every_command_has_help_with_an_example_that_parses(words, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([*words.split(), "--help"])
+    assert exit_.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "example: green-issuer" in text
+    example = LEAVES[words].epilog.partition("green-issuer ")[2]
+    assert parser().parse_args(shlex.split(example)).run
+    assert "--json" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nothing"],
+        ["keys"],
+        ["keys", "rotate", "--algorithm", "HS256"],
+        ["tenants", "add", "ACME", "--name", "x"],
+        ["tenants", "add", "../x", "--name", "x"],
+        ["tenants", "add", "x", "--name", "a\nb"],
+        ["tenants", "add", "x", "--name", "x", "--subject", "no iri"],
+        ["nodes", "invite", "n", "--tenant", "acme", "--region", "DE", "--tdp-w", "0"],
+        ["api-keys", "add", "--scope", "read"],
+        ["api-keys", "add", "--tenant", "a", "--all-tenants"],
+        ["api-keys", "add", "--tenant", "a", "--scope", "root"],
+        ["serve", "--port", "0"],
+        ["serve", "--port", "99999"],
+    ],
+)
+def test_wrong_usage_ends_with_64(run, words):
+    code, out, err = run(*words)
+    assert code == 64
+    assert out == ""
+    assert "--help" in err
+
+
+@pytest.mark.parametrize("command", ["revoke", "suspend", "reinstate"])
+def test_the_status_of_what_is_not_there_cannot_change(issuer, command):
+    for words in (["inference-1"], ["inference-1", "--tenant", "acme"], ["019aa2c4-6d00-7a10-8f00-000000000004"]):
+        code, _, err = issuer(command, *words)
+        assert code == 1
+        assert err
+
+
+def test_a_table_shows_rows_under_headings():
+    rows = [{"key_id": "a", "state": None}, {"key_id": "long", "state": True}]
+    assert table(rows, ["key_id", "state"]) == "KEY ID  STATE\na       -\nlong    yes"
+
+
+def test_a_table_of_nothing_says_so():
+    assert table([], ["a"]) == "(none)"
+
+
+def test_nothing_in_a_table_moves_the_cursor():
+    assert "\x1b" not in table([{"name": "\x1b[2J\u202e"}], ["name"])
+
+
+def test_an_answer_is_text_or_the_same_as_json():
+    answer = Answer(value={"a": "é"}, heading="done", advice=("next",))
+    assert answer.render(as_json=False) == "done\nnext"
+    assert json.loads(answer.render(as_json=True)) == {"a": "é"}

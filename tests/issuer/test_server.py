@@ -1,0 +1,290 @@
+"""The real thing: green-issuer serve in a process of its own, spoken to over loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from unittest import mock
+
+import httpx
+import pytest
+
+from did.documents import parse_document
+from issuer.cli import main
+from issuer.enrolment import enrolment_input
+from schemas import base64url, strict_json, times
+from schemas import status as status_format
+from tests.fakes.issuer import body, node_signer, signed
+from tests.vectors import ROOT
+from verifier.canonicalize import InProcess
+from verifier.suites import json_web_signature_2020
+
+pytestmark = pytest.mark.network
+START_TIMEOUT_S = 60.0
+
+
+class Server:
+    """An issuer in a folder: its commands, and its service in a process."""
+
+    def __init__(self, folder, **settings):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "GREEN_ISSUER_DATA_DIR": str(folder / "data"),
+            "GREEN_ISSUER_BODY_TIMEOUT_S": "1",
+            **{f"GREEN_ISSUER_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.folder = folder
+        self.process = None
+
+    def run(self, *words):
+        """Run a command beside the service. Within this process: an interpreter takes longer than the command."""
+        output = io.StringIO()
+        with mock.patch.dict(os.environ, self.environment), contextlib.redirect_stdout(output):
+            assert main([*words, "--json"]) == 0
+        return json.loads(output.getvalue())
+
+    def start(self):
+        command = [sys.executable, "-m", "issuer.cli", "serve", "--port", str(self.port)]
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(command, env=self.environment, cwd=self.folder, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/healthz").status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(self.log())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def raw(self, request, timeout_s=10.0):
+        """Send bytes as they are and return what comes back until the connection closes or goes quiet."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as connection:
+            connection.sendall(request)
+            received = b""
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                while chunk := connection.recv(65536):
+                    received += chunk
+        return received
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = _furnished(Server(tmp_path_factory.mktemp("server")))
+    made.start()
+    yield made
+    if made.process.poll() is None:
+        made.stop()
+
+
+def _furnished(made):
+    made.run("init", "--public-url", made.url, "--development")
+    made.run("tenants", "add", "acme", "--name", "Acme")
+    key = made.folder / "node-7.jwk.json"
+    key.write_text(json.dumps({**node_signer(7).public_key.jwk}))
+    made.run("nodes", "add", "node-7", "--tenant", "acme", "--region", "DEU", "--tdp-w", "5600", "--key", str(key))
+    return made
+
+
+def _record(inference_id):
+    return signed(body(inference_id=inference_id, timestamp=times.render_claim(datetime.now(UTC))), node_signer(7))
+
+
+def _post(server, record, **headers):
+    return httpx.post(
+        f"{server.url}/api/v1/telemetry", content=record, headers={"content-type": "application/json"} | headers
+    )
+
+
+def test_a_record_becomes_a_credential_whose_proof_the_published_key_verifies(server):
+    answer = _post(server, _record("served-1"))
+    assert answer.status_code == 201, answer.text
+    document = strict_json.parse_object(answer.content)
+    published = httpx.get(f"{server.url}/.well-known/did.json").json()
+    did = parse_document(published, document["issuer"])
+    key = did.key_for(document["proof"]["verificationMethod"], "assertionMethod").key
+    json_web_signature_2020.verify_proof(document, document["proof"], key, InProcess())
+
+
+def test_the_same_record_from_many_at_once_gets_one_credential(server):
+    record = _record("served-many")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: _post(server, record), range(16)))
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_the_command_line_revokes_while_the_service_runs(server):
+    credential = _post(server, _record("served-revoked")).json()
+    entry = credential["credentialStatus"]
+
+    def revoked():
+        document = httpx.get(entry["statusListCredential"]).json()
+        bits = status_format.decode_list(document["credentialSubject"]["encodedList"])
+        return status_format.get(bits, int(entry["statusListIndex"]))
+
+    assert not revoked()
+    assert server.run("revoke", "served-revoked", "--tenant", "acme", "--reason", "test")["changed"] is True
+    assert revoked()
+    assert server.run("revoke", credential["id"])["changed"] is False
+
+
+def test_the_command_line_suspends_and_reinstates(server):
+    credential = _post(server, _record("served-suspended")).json()
+    assert server.run("suspend", credential["id"])["changed"] is True
+    listed = server.run("certificates", "list", "--tenant", "acme")["items"]
+    assert {item["inference_id"]: item["status"] for item in listed}["served-suspended"] == "suspended"
+    assert server.run("reinstate", "served-suspended", "--tenant", "acme")["changed"] is True
+
+
+def test_an_api_key_made_meanwhile_works_at_once(server):
+    _post(server, _record("served-read"))
+    made = server.run("api-keys", "add", "--tenant", "acme", "--scope", "read")
+    headers = {"authorization": f"Bearer {made['key']}"}
+    page = httpx.get(f"{server.url}/api/v1/certificates", headers=headers).json()
+    assert "served-read" in {item["inference_id"] for item in page["items"]}
+    export = httpx.get(f"{server.url}/api/v1/compliance/export", headers=headers)
+    assert "served-read" in export.text
+    server.run("api-keys", "revoke", made["id"])
+    assert httpx.get(f"{server.url}/api/v1/certificates", headers=headers).status_code == 401
+    assert made["key"] not in server.log()
+
+
+def test_a_rotated_key_signs_at_once_and_the_old_one_stays_published(server):
+    before = _post(server, _record("served-before")).json()
+    rotated = server.run("keys", "rotate")
+    after = _post(server, _record("served-after")).json()
+    assert after["proof"]["verificationMethod"] == rotated["verification_method"]
+    published = httpx.get(f"{server.url}/.well-known/did.json").json()
+    did = parse_document(published, after["issuer"])
+    for credential in (before, after):
+        key = did.key_for(credential["proof"]["verificationMethod"], "assertionMethod").key
+        json_web_signature_2020.verify_proof(credential, credential["proof"], key, InProcess())
+
+
+def test_a_node_enrols_by_an_invitation_of_the_command_line(server):
+    invited = server.run("nodes", "invite", "node-30", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700")
+    signer = node_signer(30)
+    jwk = {**signer.public_key.jwk}
+    signature = base64url.encode(signer.sign(enrolment_input(invited["token"], jwk), "ES256"))
+    answer = httpx.post(
+        f"{server.url}/api/v1/nodes/enrol", json={"token": invited["token"], "jwk": jwk, "signature": signature}
+    )
+    assert answer.status_code == 201
+    assert invited["token"] not in server.log()
+
+
+def test_a_chunked_body_past_the_cap_is_cut(server):
+    def endless():
+        for _ in range(3000):
+            yield b" " * 4096
+
+    with contextlib.suppress(httpx.WriteError, httpx.RemoteProtocolError):
+        answer = httpx.post(
+            f"{server.url}/api/v1/telemetry", content=endless(), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 413
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_a_gzip_bomb_is_refused_unread(server):
+    bomb = gzip.compress(b"0" * 10_000_000)
+    answer = _post(server, bomb, **{"content-encoding": "gzip"})
+    assert answer.status_code == 415
+
+
+def _request(server, *lines, method="GET", path="/healthz", host=True):
+    hosts = [f"Host: localhost:{server.port}"] if host else []
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *hosts, *lines, "Connection: close", "", ""]).encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "statuses"),
+    [
+        (["Host: evil.example"], {400}),
+        ([f"X-{n}: y" for n in range(200)], {431, 400}),
+        (["X-Large: " + "y" * 60_000], {431, 400}),
+        (["X-Large: " + "y" * 200_000], {431, 400}),
+    ],
+    ids=["two hosts", "200 headers", "60 KB of header", "200 KB of header"],
+)
+def test_a_malformed_request_is_refused(server, lines, statuses):
+    answer = server.raw(_request(server, *lines))
+    assert int(answer.split()[1]) in statuses
+
+
+def test_a_request_without_a_host_is_refused(server):
+    assert int(server.raw(_request(server, host=False)).split()[1]) == 400
+
+
+def test_a_slow_body_is_given_up(server):
+    head = _request(server, "Content-Type: application/json", "Content-Length: 100", method="POST", path="/api/v1/telemetry")
+    answer = server.raw(head + b"{", timeout_s=5.0)
+    assert int(answer.split()[1]) == 408
+    assert b"BODY_TIMEOUT" in answer
+
+
+def test_a_percent_encoded_slash_or_dot_leads_nowhere(server):
+    for path in ("/issuers/%2e%2e/did.json", "/issuers/a%2Fb/did.json", "/evidence/..%2f..%2fetc%2fpasswd", "/%00", "/%ff"):
+        assert int(server.raw(_request(server, path=path)).split()[1]) in {400, 404}, path
+
+
+def test_another_http_method_is_refused(server):
+    for method in ("TRACE", "PUT", "OPTIONS", "HEAD", "BREW"):
+        assert int(server.raw(_request(server, method=method)).split()[1]) in {400, 405}, method
+
+
+def test_what_was_issued_is_there_after_a_restart(server):
+    record = _record("served-restart")
+    first = _post(server, record)
+    assert server.stop() == 0
+    server.start()
+    again = _post(server, record)
+    assert again.status_code == 200
+    assert again.content == first.content
+
+
+def test_a_key_that_others_can_read_keeps_the_service_from_starting(tmp_path):
+    broken = Server(tmp_path)
+    broken.run("init", "--public-url", broken.url, "--development")
+    for key in (tmp_path / "data" / "keys").glob("*.pem"):
+        key.chmod(0o644)
+    command = [sys.executable, "-m", "issuer.cli", "serve", "--port", str(broken.port)]
+    done = subprocess.run(command, env=broken.environment, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert b"chmod 600" in done.stderr
+
+
+@pytest.mark.postgres
+def test_several_workers_on_postgresql_give_one_credential(site_postgres, tmp_path):
+    several = Server(tmp_path, workers="2", database_url=site_postgres.create("several_workers"))
+    _furnished(several).start()
+    try:
+        record = _record("served-by-two")
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: _post(several, record), range(24)))
+        assert {answer.status_code for answer in answers} <= {200, 201}
+        assert len({answer.content for answer in answers}) == 1
+    finally:
+        assert several.stop() == 0
+    assert several.log().count('"issuer started"') == 2

@@ -1,0 +1,146 @@
+"""Settings from a file, the environment and the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from issuer.settings import Settings, SettingsError, load
+
+PUBLIC = {"GREEN_ISSUER_PUBLIC_URL": "https://issuer.example"}
+
+
+def _file(tmp_path, text):
+    path = tmp_path / "issuer.toml"
+    path.write_text(text)
+    return path
+
+
+def test_only_the_public_url_has_to_be_set():
+    settings = load(environment=PUBLIC)
+    assert settings == Settings(public_url="https://issuer.example")
+    assert settings.node_rate_per_minute == 600
+    assert settings.key_rate_per_minute == 100
+    assert settings.cors_origins == ()
+    assert settings.self_verify == "always"
+
+
+def test_without_a_public_url_it_is_said_where_to_set_it():
+    with pytest.raises(SettingsError, match="GREEN_ISSUER_PUBLIC_URL"):
+        load(environment={})
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path):
+    path = _file(tmp_path, 'public_url = "https://file.example"\nport = 1\nworkers = 1\n')
+    environment = {"GREEN_ISSUER_PORT": "2", "GREEN_ISSUER_PUBLIC_URL": "https://env.example"}
+    settings = load(environment=environment, config=path, overrides={"port": 3, "workers": None})
+    assert (settings.port, settings.workers, settings.public_url) == (3, 1, "https://env.example")
+
+
+def test_lists_and_switches_come_from_variables_too():
+    settings = load(
+        environment=PUBLIC
+        | {
+            "GREEN_ISSUER_CORS_ORIGINS": "https://a.example, https://b.example",
+            "GREEN_ISSUER_DEVELOPMENT": "true",
+            "GREEN_ISSUER_BODY_TIMEOUT_S": "2.5",
+            "GREEN_ISSUER_SELF_VERIFY": "off",
+        }
+    )
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.development is True
+    assert settings.body_timeout_s == 2.5
+    assert settings.self_verify == "off"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("WORKERS", "0"),
+        ("NODE_RATE_PER_MINUTE", "0"),
+        ("KEY_RATE_PER_MINUTE", "-1"),
+        ("SELF_VERIFY", "sometimes"),
+        ("CONTEXT_FORM", "remote"),
+        ("STATUS_LIST_SIZE", "1024"),
+        ("STATUS_LIST_SIZE", "131073"),
+        ("BODY_TIMEOUT_S", "0"),
+        ("TELEMETRY_MAX_BYTES", "1"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example/path"),
+        ("TRUSTED_PROXIES", "proxy.internal"),
+        ("WORKERS", "2"),
+        ("PUBLIC_ULR", "https://x.example"),
+        ("LOG_LEVEL", "trace"),
+        ("INVITE_TTL_HOURS", "721"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(variable, value):
+    with pytest.raises(SettingsError):
+        load(environment=PUBLIC | {f"GREEN_ISSUER_{variable}": value})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example",
+        "https://localhost",
+        "https://x.localhost:8443",
+        "https://127.0.0.1",
+        "https://[::1]",
+        "https://10.0.0.1:8443",
+        "https://issuer.example/",
+        "https://issuer.example/path",
+        "https://issuer.example?x",
+        "https://user@issuer.example",
+        "https://Issuer.example",
+        "ftp://issuer.example",
+        "issuer.example",
+        "https://issuer.example\n",
+        "https://issuer.example:443x",
+        "",
+    ],
+)
+def test_a_public_url_that_is_no_public_origin_is_refused(url):
+    with pytest.raises(SettingsError, match="public_url"):
+        load(environment={"GREEN_ISSUER_PUBLIC_URL": url})
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "https://issuer.localhost"])
+def test_development_allows_this_machine(url):
+    assert load(environment={"GREEN_ISSUER_PUBLIC_URL": url, "GREEN_ISSUER_DEVELOPMENT": "1"}).public_url == url
+
+
+def test_several_workers_need_postgresql():
+    environment = PUBLIC | {"GREEN_ISSUER_WORKERS": "2", "GREEN_ISSUER_DATABASE_URL": "postgresql://db/green"}
+    assert load(environment=environment).workers == 2
+
+
+def test_an_unknown_member_of_the_file_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="colour"):
+        load(environment=PUBLIC, config=_file(tmp_path, 'colour = "green"\n'))
+
+
+@pytest.mark.parametrize("text", ["not toml", "port = ", "\x00"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path, text):
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load(environment=PUBLIC, config=_file(tmp_path, text))
+
+
+def test_a_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"gone\.toml"):
+        load(environment=PUBLIC, config=tmp_path / "gone.toml")
+
+
+def test_the_database_stands_in_the_data_folder_unless_it_is_set(tmp_path):
+    settings = load(environment=PUBLIC | {"GREEN_ISSUER_DATA_DIR": str(tmp_path)})
+    assert settings.store_url == f"sqlite:///{tmp_path}/issuer.db"
+    assert settings.keys_path == tmp_path / "keys"
+    other = load(environment=PUBLIC | {"GREEN_ISSUER_DATABASE_URL": "postgresql://db/green"})
+    assert other.store_url == "postgresql://db/green"
+
+
+def test_settings_are_frozen():
+    with pytest.raises(AttributeError):
+        load(environment=PUBLIC).port = 1
