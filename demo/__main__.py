@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     walk = Walk(options.out, options.issuer_port, options.verifier_port)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Also where a shell started us in the background, and so with SIGINT ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupt)
     try:
         with Story(walk, console) as story:
             story.tell()

@@ -12,7 +12,7 @@ import pytest
 
 from demo.programs import command_of
 from demo.story import RESULTS
-from tests.ports import free_port
+from tests.fakes.ports import free_port
 from tests.vectors import ROOT
 
 

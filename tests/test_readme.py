@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
+from tests.fakes.ports import free_port
 from tests.vectors import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")

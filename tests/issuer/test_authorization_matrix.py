@@ -14,8 +14,8 @@ from litestar import Litestar, get
 from litestar.testing import TestClient
 
 from issuer.access import SCOPES, Access
-from issuer.app import _require_access, create_app, create_service
 from issuer.api_key import render_key
+from issuer.app import _require_access, create_app, create_service
 from tests.fakes.issuer import PUBLIC_URL, FixedClock, posted
 from tests.fakes.site import JSON, api_key, bearer, problem, site_settings
 
@@ -97,16 +97,24 @@ def names(service):
     }
 
 
+@pytest.fixture(scope="module")
+def described(service):
+    return service.get("/openapi").json()["paths"]
+
+
 @pytest.fixture
-def ask(service, names):
-    """Send the least that a route takes: no body, or {}."""
+def ask(service, names, described):
+    """Send the least that a route takes: no body, or {}; see that the answer is one that /openapi promises."""
 
     def send(entry, headers, **params):
         method, template = entry
         content = b"{}" if method == "POST" else None
-        return service.request(
+        answer = service.request(
             method, template.format(**names), params=params, content=content, headers=JSON | headers
         )
+        promised = described[template][method.lower()]["responses"][str(answer.status_code)]
+        assert answer.headers["content-type"].partition(";")[0] in promised["content"]
+        return answer
 
     return send
 
@@ -199,7 +207,8 @@ def test_no_other_method_is_answered(service, entry, method):
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/docs", "/schema", "/debug", "/admin", "/openapi/openapi.json", "/issuer.toml", "/keys", "/.env"]
+    "path",
+    ["/metrics", "/docs", "/schema", "/debug", "/admin", "/openapi/openapi.json", "/issuer.toml", "/keys", "/.env"],
 )
 def test_nothing_else_is_served(service, path):
     answer = service.get(path, headers=bearer("all", "admin"))

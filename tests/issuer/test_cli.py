@@ -101,7 +101,9 @@ def test_init_refuses_a_folder_that_others_may_enter(run, tmp_path):
     assert "chmod 700" in err
 
 
-@pytest.mark.parametrize("words", [["keys", "list"], ["tenants", "list"], ["serve"], ["db", "upgrade"], ["revoke", "x"]])
+@pytest.mark.parametrize(
+    "words", [["keys", "list"], ["tenants", "list"], ["serve"], ["db", "upgrade"], ["revoke", "x"]]
+)
 def test_without_an_issuer_every_command_says_to_run_init(run, monkeypatch, words):
     monkeypatch.setenv("GREEN_ISSUER_PUBLIC_URL", "https://issuer.example")
     code, _, err = run(*words)
@@ -177,7 +179,9 @@ def _add_node(issuer, tmp_path, *, tenant="acme"):
     key = node_signer(7).public_key
     path = tmp_path / "node.key"
     path.write_text(json.dumps({**key.jwk}))
-    return issuer("nodes", "add", "node-7", "--tenant", tenant, "--region", "de", "--tdp-w", "5600", "--key", str(path), "--json")
+    return issuer(
+        "nodes", "add", "node-7", "--tenant", tenant, "--region", "de", "--tdp-w", "5600", "--key", str(path), "--json"
+    )
 
 
 def test_a_node_is_registered_with_its_public_key(issuer, tmp_path):
@@ -189,15 +193,43 @@ def test_a_node_is_registered_with_its_public_key(issuer, tmp_path):
 
 
 def test_a_public_key_may_be_pem(issuer, tmp_path):
-    pem = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    pem = (
+        ec.generate_private_key(ec.SECP256R1())
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     (tmp_path / "node.pem").write_bytes(pem)
-    words = ["nodes", "add", "n", "--tenant", "acme", "--region", "WORLD", "--tdp-w", "700", "--key", str(tmp_path / "node.pem")]
+    words = [
+        "nodes",
+        "add",
+        "n",
+        "--tenant",
+        "acme",
+        "--region",
+        "WORLD",
+        "--tdp-w",
+        "700",
+        "--key",
+        str(tmp_path / "node.pem"),
+    ]
     assert issuer(*words)[0] == 0
 
 
 def test_a_private_key_is_refused(issuer, tmp_path):
     generate_file_key(tmp_path / "node.pem", "ES256")
-    words = ["nodes", "add", "n", "--tenant", "acme", "--region", "WORLD", "--tdp-w", "700", "--key", str(tmp_path / "node.pem")]
+    words = [
+        "nodes",
+        "add",
+        "n",
+        "--tenant",
+        "acme",
+        "--region",
+        "WORLD",
+        "--tdp-w",
+        "700",
+        "--key",
+        str(tmp_path / "node.pem"),
+    ]
     code, _, err = issuer(*words)
     assert code == 1
     assert "stays on the node" in err
@@ -212,7 +244,9 @@ def test_an_invitation_is_a_token_with_an_end(issuer):
     invited = _json(issuer("nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700", "--json"))
     assert invited["token"]
     assert times.parse_seconds(invited["expires"])
-    code, out, _ = issuer("nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700", "--valid-hours", "1")
+    code, out, _ = issuer(
+        "nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700", "--valid-hours", "1"
+    )
     assert code == 0
     assert f"green-agent enroll --issuer {ADDRESS} --token " in out
 

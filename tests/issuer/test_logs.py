@@ -33,10 +33,7 @@ def test_a_less_severe_event_is_not_logged(capsys):
 
 def test_an_error_brings_its_trace(capsys):
     logs.configure("json", "info")
-    try:
-        raise ValueError("broken")
-    except ValueError as error:
-        structlog.get_logger().error("failed", exc_info=error)
+    structlog.get_logger().error("failed", exc_info=ValueError("broken"))
     assert "ValueError: broken" in json.loads(capsys.readouterr().err)["exception"]
 
 
@@ -46,7 +43,9 @@ def test_a_terminal_gets_text(capsys):
     assert "tenant=acme" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["authorization", "Authorization", "invite_token", "db_password", "api_key", "private_jwk", "client_secret"])
+@pytest.mark.parametrize(
+    "name", ["authorization", "Authorization", "invite_token", "db_password", "api_key", "private_jwk", "client_secret"]
+)
 def test_a_secret_is_taken_out_by_its_name(capsys, name):
     logs.configure("json", "info")
     structlog.get_logger().info("seen", **{name: "hunter2"})

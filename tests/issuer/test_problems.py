@@ -22,7 +22,14 @@ from schemas.errors import GreenError, ParsingError
 
 INSTANCE = "urn:uuid:0"
 
-_PACKAGES = ["schemas.errors", "did.errors", "verifier.errors", "issuer.errors", "issuer.http.errors", "issuer.store.errors"]
+_PACKAGES = [
+    "schemas.errors",
+    "did.errors",
+    "verifier.errors",
+    "issuer.errors",
+    "issuer.http.errors",
+    "issuer.store.errors",
+]
 
 
 def _errors(root=GreenError):
@@ -58,7 +65,9 @@ def test_the_members_are_those_of_rfc_9457():
     }
 
 
-@pytest.mark.parametrize("error", [ValueError("secret"), KeyError("secret"), InternalServerException("secret"), RecursionError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("secret"), KeyError("secret"), InternalServerException("secret"), RecursionError()]
+)
 def test_what_nobody_expected_tells_nothing(error):
     problem = problems.problem_of(error, INSTANCE)
     assert problem.status == 500
@@ -86,7 +95,9 @@ def test_the_frameworks_refusals_have_names_of_ours(error, status, name):
 
 
 def test_a_malformed_parameter_is_named():
-    error = ValidationException("Validation failed for GET https://x/?limit=0", extra=[{"key": "limit", "message": "at least 1"}])
+    error = ValidationException(
+        "Validation failed for GET https://x/?limit=0", extra=[{"key": "limit", "message": "at least 1"}]
+    )
     problem = problems.problem_of(error, INSTANCE)
     assert problem.detail == "limit: at least 1"
     assert problem.type.endswith("#MALFORMED_VALUE_ERROR")

@@ -237,15 +237,29 @@ def test_a_request_without_a_host_is_refused(server):
     assert int(server.raw(_request(server, host=False)).split()[1]) == 400
 
 
+def test_a_length_beside_chunks_is_refused(server):
+    lines = ["Content-Type: application/json", "Content-Length: 5", "Transfer-Encoding: chunked"]
+    request = _request(server, *lines, method="POST", path="/api/v1/telemetry") + b"0\r\n\r\n"
+    assert int(server.raw(request).split()[1]) == 400
+
+
 def test_a_slow_body_is_given_up(server):
-    head = _request(server, "Content-Type: application/json", "Content-Length: 100", method="POST", path="/api/v1/telemetry")
+    head = _request(
+        server, "Content-Type: application/json", "Content-Length: 100", method="POST", path="/api/v1/telemetry"
+    )
     answer = server.raw(head + b"{", timeout_s=5.0)
     assert int(answer.split()[1]) == 408
     assert b"BODY_TIMEOUT" in answer
 
 
 def test_a_percent_encoded_slash_or_dot_leads_nowhere(server):
-    for path in ("/issuers/%2e%2e/did.json", "/issuers/a%2Fb/did.json", "/evidence/..%2f..%2fetc%2fpasswd", "/%00", "/%ff"):
+    for path in (
+        "/issuers/%2e%2e/did.json",
+        "/issuers/a%2Fb/did.json",
+        "/evidence/..%2f..%2fetc%2fpasswd",
+        "/%00",
+        "/%ff",
+    ):
         assert int(server.raw(_request(server, path=path)).split()[1]) in {400, 404}, path
 
 

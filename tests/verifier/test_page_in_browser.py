@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.fakes.verifier import World, edited, put
-from tests.ports import free_port
+from tests.fakes.ports import free_port
 from tests.vectors import ROOT
 
 pytestmark = pytest.mark.network
