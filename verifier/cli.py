@@ -35,8 +35,8 @@ _EXAMPLES: Final = """\
 examples:
   green-verifier verify credential.json
       fetch the issuer's DID document and status lists, and check everything
-  green-verifier verify https://oracle.example/credentials/019aa2c5-9410-7c00-9a00-0000000000c3 --json
-      the same for a credential on the web, as JSON for a program
+  green-verifier verify https://customer.example/receipts/june.json --json
+      the same for a credential on the web that anyone may read, as JSON for a program
   green-verifier verify credential.json --save-evidence audit-2026/
       keep what was fetched, so that the verdict can be made again
   green-verifier verify credential.json --offline --evidence audit-2026/ --trust-evidence --at 2026-11-20T21:00:00Z

@@ -71,10 +71,17 @@ def load_folder(folder: Path) -> Evidence:
 
 
 def save(evidence: Evidence, folder: Path) -> None:
-    """Write ``evidence`` so that load_folder gives it back. Raises UsageError if the folder cannot be written."""
-    entries = []
+    """Write ``evidence`` so that load_folder gives it back.
+
+    Evidence of several documents may lie in one folder: the manifest keeps what it listed, but for what is
+    now known better. Of two versions of a status list the later one counts from then on; whoever wants to
+    replay an earlier verdict keeps it in a folder of its own. Raises UsageError if the folder cannot be written.
+    """
+    entries: list[_Entry] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        known = {(part, name) for part, name, _ in evidence.items()}
+        entries += [entry for entry in _read_manifest(folder).entries if (entry.part, entry.name) not in known]
         for part, name, fetched in evidence.items():
             file = None if fetched.body is None else _file_name(part, fetched.body)
             if file is not None and fetched.body is not None:
@@ -87,7 +94,7 @@ def save(evidence: Evidence, folder: Path) -> None:
 
 
 def _file_name(part: Part, body: bytes) -> str:
-    # A name by content: saving the evidence of several verifications in one folder loses nothing.
+    # A name by content: the same document fetched for several verifications is one file.
     kind = {"did_documents": "did", "status_lists": "status-list", "attachments": "attachment"}[part]
     return f"{kind}-{digests.digest(body)[5:21]}.json"
 

@@ -71,6 +71,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return Budget(fetches, self.gather_timeout_s, self.gather_max_bytes)
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that read_settings turns into ``settings`` again, without any file.
+
+    The processes of the service read them: what a file or the command line said must hold there too.
+    """
+    values = msgspec.to_builtins(settings)
+    return {
+        PREFIX + name.upper(): ",".join(value) if isinstance(value, list | tuple) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 def read_settings(environment: Mapping[str, str], toml: bytes | None = None) -> Settings:
     """Return the settings of a TOML file's bytes with the ``GREEN_VERIFIER_*`` variables on top.
 

@@ -36,7 +36,7 @@ EXIT_USAGE: Final = 64
 _EPILOG: Final = """\
 example:
   green-wallet init
-  green-wallet import https://oracle.example/credentials/019aa2c5-9410-7c00-9a00-0000000000c3 june/*.json
+  green-wallet import credential.json june/ https://provider.example/receipts/4711.json
   green-wallet list
   green-wallet present demo-inference-1 --challenge 6d5b1f7e --domain audit.example --out presentation.json
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from schemas import digests
-from tests.fakes.verifier import LISTS, NODE, World, drop, edited, fetched, put
+from tests.fakes.verifier import LISTS, NODE, Signatory, World, drop, edited, fetched, put, signer
 from verifier import folder
 from verifier.errors import FetchFailedError, UsageError
 from verifier.evidence import Evidence, absent
@@ -119,3 +119,19 @@ def test_a_folder_that_cannot_be_written_is_said_to_be_wrong(tmp_path, world):
     write(tmp_path / "file", b"")
     with pytest.raises(UsageError, match="cannot be saved"):
         save(world.evidence(), tmp_path / "file")
+
+
+def test_the_evidence_of_a_second_document_leaves_that_of_the_first(tmp_path, world):
+    value, first = world.credential(), world.evidence()
+    save(first, tmp_path)
+    other = World(origin="folder", issuer=Signatory(signer(9), "did:web:other.example"), base="https://other.example")
+    save(other.evidence(), tmp_path)
+    assert world.report(value, load_folder(tmp_path)).outcome is Outcome.VERIFIED
+    assert load_folder(tmp_path).did_documents.keys() == {world.issuer.did, "did:web:other.example"}
+
+
+def test_what_was_absent_and_is_there_now_is_no_longer_listed_as_absent(tmp_path, world):
+    url = LISTS["revocation"]
+    save(Evidence(status_lists={url: absent(url, FetchFailedError("down"), origin="network")}), tmp_path)
+    save(world.evidence(), tmp_path)
+    assert load_folder(tmp_path).status_lists[url].body is not None

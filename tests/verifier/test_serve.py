@@ -137,3 +137,43 @@ def test_online_an_old_status_list_of_a_folder_does_not_count(world, tmp_path, c
     report = json.loads(capsysbinary.readouterr().out)
     assert report["problem"] in {"REVOKED", "NOT_YET_VALID"}
     assert {used["origin"] for used in report["evidence"] if "status" in used["url"]} == {"network"}
+
+
+def test_a_second_service_on_the_same_port_does_not_start(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main(["serve", "--port", str(port)]) == cli.USAGE
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_a_policy_that_the_settings_file_names_is_in_force_in_the_service(tmp_path, world):
+    (tmp_path / "policy.toml").write_text("require_trusted_issuer = true\n")
+    (tmp_path / "verifier.toml").write_text(f'policy = "{tmp_path}/policy.toml"\ndevelopment = true\n')
+    port = free_port()
+    words = [
+        sys.executable,
+        "-m",
+        "verifier",
+        "serve",
+        "--port",
+        str(port),
+        "--settings",
+        str(tmp_path / "verifier.toml"),
+    ]
+    run = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _ready(f"http://127.0.0.1:{port}", run, tmp_path / "none")
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/credentials/verify",
+            json={"verifiableCredential": world.credential()},
+            timeout=30,
+            trust_env=False,
+        )
+    finally:
+        run.terminate()
+        run.wait(15)
+    assert answer.status_code == 400
+    checks = {check["step"]: check["result"] for check in answer.json()["report"]["checks"]}
+    assert checks["trusted-issuer"] == "failed"

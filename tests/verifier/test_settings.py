@@ -5,7 +5,7 @@ import pytest
 from tests.fakes.verifier import example
 from verifier import document
 from verifier.errors import UsageError
-from verifier.settings import Settings, read_settings
+from verifier.settings import Settings, environment_of, read_settings
 
 
 def test_without_anything_the_defaults_hold():
@@ -54,3 +54,14 @@ def test_a_presentation_may_fetch_for_each_of_its_credentials_up_to_a_cap():
     assert settings.budget(document.Document(b"", held, "", document.Kind.PRESENTATION)).fetches == 16
     many = {**held, "verifiableCredential": held["verifiableCredential"] * 10}
     assert settings.budget(document.Document(b"", many, "", document.Kind.PRESENTATION)).fetches == 20
+
+
+def test_the_processes_of_the_service_read_the_settings_of_a_file_and_of_the_command_line():
+    file = b'policy = "/etc/audit.toml"\ncors_origins = ["https://a.example"]\nfetch_timeout_s = 2.5\n'
+    settings = read_settings({"GREEN_VERIFIER_DEVELOPMENT": "1"}, file)
+    assert read_settings(environment_of(settings)) == settings
+    assert settings.policy == "/etc/audit.toml"
+
+
+def test_the_defaults_survive_the_way_through_the_environment():
+    assert read_settings(environment_of(Settings())) == Settings()
