@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from issuer import logs
 from issuer.app import bring_up_to_date, create_service
 from issuer.clock import SystemClock
 from issuer.keyring import Keyring
-from issuer.settings import Settings
+from issuer.settings import Settings, SettingsError
 from issuer.store import Store
 
 _LOG = structlog.get_logger("issuer")
@@ -35,6 +36,7 @@ def serve(settings: Settings) -> None:
     Raises SettingsError, StoreError, SignerError or KeyMismatchError where the service could not do its work.
     """
     logs.configure(settings.log_format, settings.log_level)
+    check_port(settings.host, settings.port)
     asyncio.run(_prepare(settings))
     _LOG.info("listening", host=settings.host, port=settings.port, public_url=settings.public_url)
     server = Granian(
@@ -54,6 +56,17 @@ def serve(settings: Settings) -> None:
     )
     # Done above, once: several workers at the same time would only wait for each other.
     server.serve(target_loader=_Loader(msgspec.structs.replace(settings, migrate_on_start=False)))
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise SettingsError where the port is taken. granian would share it with another granian, unnoticed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise SettingsError(
+            f"port {port} of {host} cannot be used ({error.strerror}); choose one with --port"
+        ) from error
 
 
 async def _prepare(settings: Settings) -> None:

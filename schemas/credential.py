@@ -136,6 +136,10 @@ KINDS: Final[dict[str, Kind]] = {
 }
 """The Struct of each of our types."""
 
+# msgspec 0.22 learns a Struct at its first use, and two threads that use it first together crash the process.
+for _kind in KINDS.values():
+    msgspec.json.Decoder(_kind)
+
 
 def kind_of(document: JsonObject) -> Kind | None:
     """Return the Struct that ``document`` claims to be by its type; None for a foreign credential.

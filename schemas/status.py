@@ -77,6 +77,10 @@ class StatusListCredential(
     proof: Proof | None = None
 
 
+# msgspec 0.22 learns a Struct at its first use, and two threads that use it first together crash the process.
+msgspec.json.Decoder(StatusListCredential)
+
+
 def decode(document: JsonObject) -> StatusListCredential:
     """Return the typed view of a StatusList2021 credential; its bits stay compressed (see decode_list).
 

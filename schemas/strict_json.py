@@ -18,6 +18,8 @@ JsonObject: TypeAlias = dict[str, Json]
 
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 16
+MAX_VALUES: Final = 1_000_000
+"""Values in one document: 16 MB of empty arrays would become half a gigabyte of them (a credential has some 300)."""
 
 # An unterminated string matches up to the end of input: otherwise each quote in it would be tried as
 # a start of its own, in quadratic time.
@@ -35,7 +37,9 @@ def parse(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH)
     """
     if len(raw) > max_bytes:
         raise ResourceLimitError(f"the document has {len(raw)} bytes; at most {max_bytes} are read")
-    check_depth(raw, max_depth)
+    structure = _STRING.sub(b"", raw)
+    _check_count(structure)
+    _check_depth(structure, max_depth)
     try:
         text = raw.decode("utf-8")
         value: Json = json.loads(
@@ -65,8 +69,18 @@ def parse_object(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
 
 def check_depth(raw: bytes, max_depth: int) -> None:
     """Raise ResourceLimitError where brackets nest deeper than ``max_depth``, without parsing."""
+    _check_depth(_STRING.sub(b"", raw), max_depth)
+
+
+def _check_count(structure: bytes) -> None:
+    # Each value but the first of its array or object stands behind a comma, the first behind a bracket.
+    if structure.count(b",") + structure.count(b"[") + structure.count(b"{") >= MAX_VALUES:
+        raise ResourceLimitError(f"the document has more than {MAX_VALUES} values")
+
+
+def _check_depth(structure: bytes, max_depth: int) -> None:
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
+    for bracket in _BRACKET.findall(structure):
         if bracket in b"[{":
             depth += 1
             if depth > max_depth:

@@ -38,6 +38,8 @@ _ROUTES = (
     pages.healthz,
 )
 
+_CONCURRENT_PARSINGS = 2
+
 
 def create_app(
     settings: Settings | None = None,
@@ -62,6 +64,7 @@ def create_app(
         clock=clock,
         judging=asyncio.Semaphore(settings.concurrent_verifications),
         gathering=asyncio.Semaphore(settings.concurrent_gatherings),
+        parsing=asyncio.Semaphore(_CONCURRENT_PARSINGS),
     )
     return Litestar(
         route_handlers=_ROUTES,

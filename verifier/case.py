@@ -12,8 +12,10 @@ from schemas.credential import AnyCredential
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 from verifier.canonicalize import Canonicalizer
+from verifier.controllers import Controller, resolve
 from verifier.document import Document
 from verifier.evidence import Evidence
+from verifier.memo import Memo
 from verifier.policy import Assurance, Policy
 from verifier.report import Check, Finding, Result, Spec, conclude, finding_of, skipped
 
@@ -38,7 +40,7 @@ class Case:
 
     ``credential``: the typed view, once the schema step has passed; claims are read from it alone.
     ``proofs``: those whose keys the key step established. ``shown``: the assurance that the evidence
-    was seen to support.
+    was seen to support. ``memo`` is shared by the credentials of a presentation.
     """
 
     document: Document
@@ -46,6 +48,7 @@ class Case:
     policy: Policy
     now: datetime
     engines: Engines
+    memo: Memo = field(default_factory=Memo)
     credential: AnyCredential | None = None
     proofs: list[SignedProof] = field(default_factory=list)
     shown: Assurance | None = None
@@ -54,6 +57,10 @@ class Case:
     def value(self) -> JsonObject:
         """The JSON of the document, as received."""
         return self.document.value
+
+    def controller(self, did: str) -> Controller:
+        """Return the DID document of ``did``, read once; raises as verifier.controllers.resolve."""
+        return self.memo.controllers.get(did, lambda: resolve(did, self.evidence, self.policy))
 
     @property
     def canonicalizer(self) -> Canonicalizer:

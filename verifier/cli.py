@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import sys
@@ -212,6 +213,9 @@ def _write(report: Report, *, as_json: bool) -> None:
         # Imported here, since a program that asks for JSON should not wait for it.
         from verifier.render import show
 
+        # A terminal that knows no "✓" gets its code: a traceback would leave with 1, which means refused.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         show(report, sys.stdout)
     elif sys.stdout.isatty():
         # The same JSON in ASCII: what a stranger wrote must not steer the terminal.

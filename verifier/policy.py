@@ -62,7 +62,7 @@ def read_policy(raw: bytes) -> Policy:
     try:
         members = strict_json.parse_object(raw) if raw.lstrip()[:1] == b"{" else tomllib.loads(raw.decode("utf-8"))
         return msgspec.convert(members, Policy)
-    except (FormatError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (FormatError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"the policy cannot be read: {error}") from error
 
 

@@ -21,6 +21,7 @@ from verifier.errors import (
 )
 from verifier.notices import Notice
 from verifier.report import Finding, Outcome, Report, Result, failed, passed, warning
+from verifier.spelling import check_spelling
 
 MAX_CREDENTIALS: Final = 1000
 
@@ -64,6 +65,7 @@ def check_model(case: PresentationCase) -> Iterable[Finding]:
             raise TypeMismatchError(f"verifiableCredential[{index}]: only embedded JSON-LD credentials are read")
     if identifier(case.value.get("holder")) is None:
         raise SchemaInvalidError("holder: a DID is required, so that it is clear who presents")
+    check_spelling(case.value)
     yield passed(f"a presentation of {len(entries)} credential{'s' if len(entries) != 1 else ''}")
 
 

@@ -48,15 +48,21 @@ def quads_of(expanded: Sequence[Json], *, max_quads: int = 20_000) -> list[Quad]
     MalformedTermError for identifiers, languages and numbers that are not well-formed, ResourceLimitError
     above ``max_quads``.
     """
-    writer = _QuadWriter(max_quads)
+    writer = _QuadWriter(max_quads, root=_root(expanded))
     writer.graph(expanded, None)
     return list(writer.quads)
 
 
-class _QuadWriter:
-    """Collects the quads of one document."""
+def _root(expanded: Sequence[Json]) -> Json:
+    return expanded[0].get("@id") if len(expanded) == 1 and isinstance(expanded[0], dict) else None
 
-    def __init__(self, max_quads: int) -> None:
+
+class _QuadWriter:
+    """Collects the quads of one document, whose own node has the identifier ``root`` if it has any."""
+
+    def __init__(self, max_quads: int, root: Json) -> None:
+        self._root = root
+        self._root_is_written = False
         self.quads: dict[Quad, None] = {}
         self._max_quads = max_quads
         self._labels: dict[str, Term] = {}
@@ -72,6 +78,11 @@ class _QuadWriter:
             self._node(item, name)
 
     def _node(self, node: JsonObject, graph: Term | None) -> Term:
+        if "@id" in node and node["@id"] == self._root and len(node) > 1:
+            # The signature would fit with the document's end or status moved to where no reader looks for it.
+            if self._root_is_written:
+                raise UnsignedClaimError("the document describes itself in a second place; all of it belongs in one")
+            self._root_is_written = True
         subject = self._resource(node["@id"]) if "@id" in node else self._blank()
         for key, values in node.items():
             if key == "@id":

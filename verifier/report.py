@@ -14,7 +14,7 @@ import msgspec
 
 from schemas import jcs
 from schemas.errors import GreenError, problem_type
-from verifier.errors import FetchFailedError, StatusRetrievalError
+from verifier.errors import FetchFailedError, OverloadedError, StatusRetrievalError
 from verifier.notices import Notice
 from verifier.policy import Policy
 
@@ -153,10 +153,10 @@ def failed(error: GreenError) -> Finding:
 def finding_of(error: GreenError) -> Finding:
     """Return the finding of an error that a step raised.
 
-    What could not be had says nothing against the document, and nothing for it: inconclusive. Every
-    other error refuses.
+    What could not be had, or found no room, says nothing against the document, and nothing for it:
+    inconclusive. Every other error refuses.
     """
-    if isinstance(error, FetchFailedError | StatusRetrievalError):
+    if isinstance(error, FetchFailedError | StatusRetrievalError | OverloadedError):
         return Finding(Result.INCONCLUSIVE, error.detail, error.name)
     return failed(error)
 

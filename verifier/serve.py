@@ -46,4 +46,6 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise UsageError(f"cannot listen on {host}, port {port}: {error.strerror}; choose another --port") from error
+            raise UsageError(
+                f"cannot listen on {host}, port {port}: {error.strerror}; choose another --port"
+            ) from error

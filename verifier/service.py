@@ -25,7 +25,8 @@ class Service:
     """The parts of a running verifier.
 
     ``judging`` bounds how many documents are judged at once, ``gathering`` for how many evidence is fetched: two
-    bounds, so that slow hosts keep nobody from being judged.
+    bounds, so that slow hosts keep nobody from being judged. ``parsing`` bounds how many large documents are
+    read at once: as values, 16 MB of JSON are many times that.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Service:
     clock: Callable[[], datetime]
     judging: asyncio.Semaphore
     gathering: asyncio.Semaphore
+    parsing: asyncio.Semaphore
 
     async def verify(self, document: Document, policy: Policy, expectation: Expectation | None = None) -> Report:
         """Return the verdict on a credential, or on a presentation where there is an expectation.
@@ -42,10 +44,10 @@ class Service:
         Fetches what is missing, then judges in a thread. Raises OverloadedError where no place is free in
         time or no worker had room for the document.
         """
-        async with self._place(self.gathering):
+        async with self.place(self.gathering):
             budget, attachments = self.settings.budget(document), self.settings.fetch_evidence
             evidence = await gather(document, NOTHING, self.fetcher, budget=budget, with_attachments=attachments)
-        async with self._place(self.judging):
+        async with self.place(self.judging):
             report = await asyncio.to_thread(self._judge, document, evidence, policy, expectation)
         if report.problem == OverloadedError.name:
             raise OverloadedError(report.detail or "the service is busy")
@@ -58,7 +60,8 @@ class Service:
         return verify_presentation(document, evidence, policy, expectation, now, engines=self.engines)
 
     @asynccontextmanager
-    async def _place(self, places: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def place(self, places: asyncio.Semaphore) -> AsyncIterator[None]:
+        """Hold one of ``places``. Raises OverloadedError where none is free in time."""
         try:
             async with asyncio.timeout(self.settings.queue_timeout_s):
                 await places.acquire()

@@ -96,5 +96,5 @@ def read_settings(environment: Mapping[str, str], toml: bytes | None = None) -> 
                 name = variable.removeprefix(PREFIX).lower()
                 members[name] = [part for part in value.split(",") if part] if name == "cors_origins" else value
         return msgspec.convert(members, Settings, strict=False)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"the settings cannot be read: {error}") from error

@@ -17,16 +17,17 @@ from schemas.status import StatusListCredential
 from schemas.strict_json import JsonObject
 from verifier.case import Case
 from verifier.context import Profile, check_contexts
-from verifier.controllers import body_of, check_pin, resolve
+from verifier.controllers import body_of, check_pin
 from verifier.document import objects
-from verifier.errors import FetchError, FetchFailedError, StatusRetrievalError, StatusVerificationError
+from verifier.errors import FetchError, FetchFailedError, OverloadedError, StatusRetrievalError, StatusVerificationError
+from verifier.evidence import Fetched
 from verifier.moments import read_moment
 from verifier.steps.proof import verify
-from verifier.steps.validity import check_period, period_of
+from verifier.steps.validity import check_period, check_proof_dates, period_of
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 # What says more under its own name than as "the list does not verify".
-_NAMED: Final = (FetchError, StatusListLengthError, StatusIndexError, ResourceLimitError)
+_NAMED: Final = (FetchError, OverloadedError, StatusListLengthError, StatusIndexError, ResourceLimitError)
 
 
 class StatusBit(NamedTuple):
@@ -47,6 +48,14 @@ def read_bit(case: Case, *, url: str, index: int, purpose: str, issuer: str) -> 
     fetched = case.evidence.status_lists.get(url)
     if fetched is None:
         raise StatusRetrievalError(f"the status list {url} is not at hand: nothing was fetched, no folder has it")
+    # A presentation asks for each of its credentials, and the answer is the same.
+    listed, bits = case.memo.status_lists.get(
+        (url, purpose, issuer), lambda: _read_list(fetched, case, url, purpose, issuer)
+    )
+    return StatusBit(status.get(bits, index), listed.issuance_date, fetched.retrieved_at)
+
+
+def _read_list(fetched: Fetched, case: Case, url: str, purpose: str, issuer: str) -> tuple[StatusListCredential, bytes]:
     try:
         raw = body_of(fetched)
     except FetchFailedError as error:
@@ -58,7 +67,8 @@ def read_bit(case: Case, *, url: str, index: int, purpose: str, issuer: str) -> 
     except GreenError as error:
         raise StatusVerificationError(f"the status list {url} does not verify: {error.detail}") from error
     bits = _bits(listed)
-    return StatusBit(status.get(bits, index), listed.issuance_date, fetched.retrieved_at)
+    case.memo.room.take(len(bits))
+    return listed, bits
 
 
 def _verified(value: JsonObject, case: Case, url: str, purpose: str, issuer: str) -> StatusListCredential:
@@ -73,14 +83,17 @@ def _verified(value: JsonObject, case: Case, url: str, purpose: str, issuer: str
     if listed.proof is None:
         raise StatusVerificationError("it carries no signature")
     begin, end = period_of(value)
-    check_period(begin, end, case.now, timedelta(seconds=case.policy.leeway_s))
+    leeway = timedelta(seconds=case.policy.leeway_s)
+    check_period(begin, end, case.now, leeway)
+    for proof in objects(value.get("proof")):
+        check_proof_dates(proof, case.now, leeway)
     _check_proof(value, listed.proof.verification_method, case, issuer)
     return listed
 
 
 def _check_proof(value: JsonObject, method_id: str, case: Case, issuer: str) -> None:
     (proof,) = objects(value.get("proof"))
-    document = resolve(issuer, case.evidence, case.policy).document
+    document = case.controller(issuer).document
     method = document.key_for(method_id, "assertionMethod")
     check_pin(issuer, method, case.policy)
     method.check_current(read_moment(proof.get("created"), "proof.created"))

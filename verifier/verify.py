@@ -22,6 +22,7 @@ from verifier import presentation
 from verifier.case import Case, Engines, Step, walk
 from verifier.document import Document, Kind, embedded, identifier, objects
 from verifier.evidence import NOTHING, Evidence
+from verifier.memo import Memo
 from verifier.notices import Notice
 from verifier.policy import Policy
 from verifier.presentation import Expectation, Member, PresentationCase
@@ -63,6 +64,7 @@ PRESENTATION_STEPS: Final[tuple[Step[PresentationCase], ...]] = (
     Step("holder-key", keys.check_holder_key, _DID, needs=("parse", "model")),
     Step("proof", proof.check_presentation_proof, _JWS, needs=("parse", "context", "holder-key")),
     Step("challenge", presentation.check_challenge, _INTEGRITY, needs=("parse", "model")),
+    Step("validity", validity.check_proofs_current, _INTEGRITY, needs=("parse", "model")),
     Step("credentials", presentation.check_credentials, _MODEL, needs=("parse", "model")),
     Step("holder", presentation.check_holder, _TRUST, needs=("parse", "model")),
     Step("double-counting", double_counting.check_double_counting, _FORMATS, needs=("parse", "model")),
@@ -70,7 +72,16 @@ PRESENTATION_STEPS: Final[tuple[Step[PresentationCase], ...]] = (
 
 # Without these, nothing has been shown, whatever the other steps say.
 _ESSENTIAL: Final = ("parse", "model", "context", "issuer-key", "proof", "validity")
-_ESSENTIAL_IN_PRESENTATION: Final = ("parse", "model", "context", "holder-key", "proof", "challenge", "credentials")
+_ESSENTIAL_IN_PRESENTATION: Final = (
+    "parse",
+    "model",
+    "context",
+    "holder-key",
+    "proof",
+    "challenge",
+    "validity",
+    "credentials",
+)
 
 
 def verify_credential(
@@ -81,7 +92,8 @@ def verify_credential(
     Whatever the document holds ends in the report: nothing is raised, nothing is fetched. ``engines``
     canonicalize; by default, in this process what has our closed shape and in a worker all else.
     """
-    return _judge(document, evidence, policy, now, engines or _default_engines())[0]
+    tools = engines or _default_engines()
+    return _judge(Case(document=document, evidence=evidence, policy=policy, now=now, engines=tools))
 
 
 def verify_presentation(
@@ -97,16 +109,17 @@ def verify_presentation(
 
     ``expectation`` is the challenge and the domain that this verifier gave out. As verify_credential.
     """
-    tools = engines or _default_engines()
+    tools, memo = engines or _default_engines(), Memo()
 
     def judge(value: JsonObject) -> Member:
         try:
             inner = embedded(value)
         except GreenError as error:
             return Member(value, refused_at_gate(b"", error, policy, now), None)
-        report, case = _judge(inner, evidence, policy, now, tools)
+        one = Case(document=inner, evidence=evidence, policy=policy, now=now, engines=tools, memo=memo)
         # What the inner verdicts rest on is what the whole rests on: once in the report is enough.
-        return Member(value, msgspec.structs.replace(report, evidence=(), policy=None), case.credential)
+        report = msgspec.structs.replace(_judge(one), evidence=(), policy=None)
+        return Member(value, report, one.credential)
 
     case = PresentationCase(
         document=document,
@@ -114,6 +127,7 @@ def verify_presentation(
         policy=policy,
         now=now,
         engines=tools,
+        memo=memo,
         expectation=expectation,
         judge=judge,
     )
@@ -151,11 +165,8 @@ def refused_at_gate(raw: bytes, error: GreenError, policy: Policy, now: datetime
     )
 
 
-def _judge(
-    document: Document, evidence: Evidence, policy: Policy, now: datetime, engines: Engines
-) -> tuple[Report, Case]:
-    case = Case(document=document, evidence=evidence, policy=policy, now=now, engines=engines)
-    return _report(case, walk(CREDENTIAL_STEPS, case), _ESSENTIAL), case
+def _judge(case: Case) -> Report:
+    return _report(case, walk(CREDENTIAL_STEPS, case), _ESSENTIAL)
 
 
 def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str]) -> Report:

@@ -102,3 +102,6 @@ def _body(reads: Consumes | None) -> RequestBody | None:
         schema=Reference(ref=f"#/components/schemas/{reads.schema}"), examples={"example": Example(value=reads.example)}
     )
     return RequestBody(content={"application/json": media}, description=reads.description, required=True)
+
+
+NOT_MODIFIED: Final = Produces(304, "", "The client has it already (If-None-Match).")

@@ -14,7 +14,7 @@ from litestar.params import FromPath
 
 from issuer.access import Access
 from issuer.http.answers import IMMUTABLE, JSON, cached_answer
-from issuer.http.documentation import Produces, documented
+from issuer.http.documentation import NOT_MODIFIED, Produces, documented
 from issuer.service import service_of
 from issuer.store.errors import NotFoundError
 from schemas.lexical import DIGEST, Lexical
@@ -33,6 +33,7 @@ THUMBPRINT_URI: Final = Lexical(
         Access.PUBLIC,
         Produces(200, JSON, "A telemetry record (JCS, with its signature) by its digest, byte for byte as signed."),
         Produces(200, JWK_JSON, "A node's public key by its JWK thumbprint URI."),
+        NOT_MODIFIED,
         problems=(404,),
     ),
 )

@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 
 from issuer.access import Access
 from issuer.http.answers import JSON, cached_answer, json_answer
-from issuer.http.documentation import Produces, documented
+from issuer.http.documentation import NOT_MODIFIED, Produces, documented
 from issuer.service import service_of
 
 OPENAPI_JSON: Final = "application/vnd.oai.openapi+json"
@@ -21,7 +21,10 @@ async def health(request: Request[Any, Any, Any]) -> Response[bytes]:
     return json_answer({"status": "ok"})
 
 
-@get("/openapi", **documented("Service", Access.PUBLIC, Produces(200, OPENAPI_JSON, "This interface, OpenAPI 3.1.")))
+@get(
+    "/openapi",
+    **documented("Service", Access.PUBLIC, Produces(200, OPENAPI_JSON, "This interface, OpenAPI 3.1."), NOT_MODIFIED),
+)
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the description of this interface (OpenAPI 3.1)."""
     document: bytes = request.app.state["openapi"]

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from issuer.access import Access
 from issuer.http.answers import cached_answer
-from issuer.http.documentation import Produces, documented
+from issuer.http.documentation import NOT_MODIFIED, Produces, documented
 from issuer.http.query import SLUG
 from issuer.service import service_of
 from issuer.store.errors import NotFoundError
@@ -23,13 +23,16 @@ _CACHE_CONTROL: Final = "public, max-age=60"
 _DID_DOCUMENT: Final = Produces(200, DID_JSON, "The DID document (DID Core §5), retired keys included.")
 
 
-@get("/.well-known/did.json", **documented("Identity", Access.PUBLIC, _DID_DOCUMENT))
+@get("/.well-known/did.json", **documented("Identity", Access.PUBLIC, _DID_DOCUMENT, NOT_MODIFIED))
 async def root_did_document(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the DID document of this service's own identity, `did:web:<host>`."""
     return await _document(request, ROOT_SLUG)
 
 
-@get("/issuers/{slug:str}/did.json", **documented("Identity", Access.PUBLIC, _DID_DOCUMENT, problems=(404,)))
+@get(
+    "/issuers/{slug:str}/did.json",
+    **documented("Identity", Access.PUBLIC, _DID_DOCUMENT, NOT_MODIFIED, problems=(404,)),
+)
 async def issuer_did_document(request: Request[Any, Any, Any], slug: FromPath[str]) -> Response[bytes]:
     """Return the DID document of one of several issuers, `did:web:<host>:issuers:<slug>`."""
     if not SLUG.fullmatch(slug) or slug == ROOT_SLUG:

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from contexts import green_compute
 from issuer.access import Access
 from issuer.http.answers import LD_JSON, cached_answer
-from issuer.http.documentation import Produces, documented
+from issuer.http.documentation import NOT_MODIFIED, Produces, documented
 from issuer.store.errors import NotFoundError
 from schemas import json_schema
 
@@ -23,7 +23,9 @@ _SCHEMAS: Final = tuple(f"{name}.json" for name in json_schema.SCHEMA_URLS)
 
 @get(
     "/contexts/v1",
-    **documented("Vocabulary", Access.PUBLIC, Produces(200, LD_JSON, "The JSON-LD context of our terms.")),
+    **documented(
+        "Vocabulary", Access.PUBLIC, Produces(200, LD_JSON, "The JSON-LD context of our terms."), NOT_MODIFIED
+    ),
 )
 async def context(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the JSON-LD context that credentials carry inline, or name by its URL."""
@@ -33,7 +35,11 @@ async def context(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get(
     "/schemas/{name:str}",
     **documented(
-        "Vocabulary", Access.PUBLIC, Produces(200, SCHEMA_JSON, "A JSON Schema (draft 2020-12)."), problems=(404,)
+        "Vocabulary",
+        Access.PUBLIC,
+        Produces(200, SCHEMA_JSON, "A JSON Schema (draft 2020-12)."),
+        NOT_MODIFIED,
+        problems=(404,),
     ),
 )
 async def schema(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:

@@ -14,7 +14,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from unittest import mock
 
 import httpx
 import pytest
@@ -54,7 +53,9 @@ class Server:
     def run(self, *words):
         """Run a command beside the service. Within this process: an interpreter takes longer than the command."""
         output = io.StringIO()
-        with mock.patch.dict(os.environ, self.environment), contextlib.redirect_stdout(output):
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
             assert main([*words, "--json"]) == 0
         return json.loads(output.getvalue())
 
@@ -276,6 +277,15 @@ def test_what_was_issued_is_there_after_a_restart(server):
     again = _post(server, record)
     assert again.status_code == 200
     assert again.content == first.content
+
+
+def test_a_port_that_is_taken_is_named(server, tmp_path):
+    command = [sys.executable, "-m", "issuer.cli", "serve", "--port", str(server.port)]
+    done = subprocess.run(
+        command, env=server.environment, cwd=tmp_path, capture_output=True, check=False, timeout=START_TIMEOUT_S
+    )
+    assert done.returncode == 1
+    assert f"port {server.port}" in done.stderr.decode()
 
 
 def test_a_key_that_others_can_read_keeps_the_service_from_starting(tmp_path):

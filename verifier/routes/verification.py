@@ -54,9 +54,10 @@ async def verify_presentation(request: AnyRequest, service: NamedDependency[Serv
     limit = document.MAX_PRESENTATION_BYTES
     raw = await read_json_body(request, max_bytes=limit, deadline_s=service.settings.body_timeout_s)
     # Parsing up to 16 MB is work: not on the event loop, where everybody else would wait for it.
-    body = await asyncio.to_thread(strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH)
-    options = _options(body)
-    parsed = await asyncio.to_thread(document.embedded_presentation, _member(body, "verifiablePresentation"))
+    async with service.place(service.parsing):
+        body = await asyncio.to_thread(strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH)
+        options = _options(body)
+        parsed = await asyncio.to_thread(document.embedded_presentation, _member(body, "verifiablePresentation"))
     expectation = Expectation(options.challenge, options.domain)
     report = await service.verify(parsed, _policy(service, options), expectation)
     return _answer(report)

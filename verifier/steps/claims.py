@@ -18,11 +18,17 @@ from verifier.policy import Assurance, reaches
 from verifier.report import Finding, Result, failed, passed, skipped, undecided, warning
 
 
-def unread(case: Case) -> Finding:
-    """Return that the claims were not looked at, and why: claims are read from a validated shape only."""
+def unread(case: Case, *, wanted: bool = False) -> Finding:
+    """Return that the claims were not looked at, and why: claims are read from a validated shape only.
+
+    ``wanted`` says that the policy asks for what a look would have shown: then it is left undecided.
+    """
     if case.document.kind in OURS:
         return skipped("not checked, since schema did not hold")
-    return skipped("the claims of this type are not understood")
+    detail = "the claims of this type are not understood"
+    if wanted:
+        return undecided(Notice.NOT_UNDERSTOOD, f"{detail}, so what the policy asks of them is not shown")
+    return skipped(detail)
 
 
 def check_arithmetic(case: Case) -> Iterable[Finding]:
@@ -47,7 +53,7 @@ def check_arithmetic(case: Case) -> Iterable[Finding]:
 def check_assurance(case: Case) -> Iterable[Finding]:
     """Yield that the claimed assurance is no more than the evidence can carry, and enough for the policy."""
     if case.credential is None:
-        yield unread(case)
+        yield unread(case, wanted=case.policy.minimum_assurance != "simulated")
         return
     claimed: Assurance = case.credential.credential_subject.assurance  # type: ignore[assignment]  # decode checked it
     ceiling = _ceiling(case)
@@ -62,7 +68,7 @@ def check_assurance(case: Case) -> Iterable[Finding]:
     if not reaches(claimed, case.policy.minimum_assurance):
         detail = f"assurance: {claimed} is claimed, and the policy requires {case.policy.minimum_assurance}"
         yield failed(InsufficientAssuranceError(detail))
-    elif case.shown is None:
+    elif case.shown is None or not reaches(case.shown, claimed):
         yield _not_shown(case, claimed)
     else:
         yield passed(f"{claimed}, as the evidence shows")

@@ -18,34 +18,53 @@ def check_double_counting(case: PresentationCase) -> Iterable[Finding]:
     """Yield whether any energy stands in the presentation twice.
 
     The same credential again is a warning, since it counts once; so is one beside the one that it supersedes.
-    Two credentials for one inference, one posted record or overlapping windows of one node refuse it.
+    Two credentials for one inference, one posted record or overlapping windows of one node refuse it, and so
+    do two that say different things under one id: a reader could count either.
     """
     distinct: dict[str, AnyCredential] = {}
     findings: list[Finding] = []
     for member in case.members:
         identifier = member.report.id
-        if identifier is not None and identifier in distinct:
+        if identifier is None or member.credential is None:
+            continue
+        first = distinct.setdefault(identifier, member.credential)
+        if _claim(first) != _claim(member.credential):
+            findings.append(failed(DuplicateWindowError(f"two different credentials have the id {identifier}")))
+        elif first is not member.credential:
             detail = f"{identifier} stands in the presentation more than once; it counts once"
             findings.append(warning(Notice.DUPLICATE_CREDENTIAL, detail))
-        elif identifier is not None and member.credential is not None:
-            distinct[identifier] = member.credential
     current, superseded = _without_superseded(distinct)
     findings += superseded
     findings += [*_same_claim(current), *_overlapping_windows(current)]
     yield from findings or [passed("no inference, record or window is claimed twice")]
 
 
+def _claim(credential: AnyCredential) -> tuple[str, object]:
+    """Return who claims what, whatever the spelling of the contexts and the age of the proof."""
+    return credential.issuer, credential.credential_subject
+
+
 def _without_superseded(distinct: dict[str, AnyCredential]) -> tuple[list[AnyCredential], list[Finding]]:
     replaced = {
-        other: credential.id
-        for credential in distinct.values()
-        if (other := credential.credential_subject.supersedes) in distinct and other != credential.id
+        old.id: new.id
+        for new in distinct.values()
+        if (old := distinct.get(new.credential_subject.supersedes or "")) is not None and _replaces(new, old)
     }
     findings = [
         warning(Notice.DUPLICATE_CREDENTIAL, f"{old} is superseded by {new}, which is here too: only the latter counts")
         for old, new in replaced.items()
     ]
     return [credential for name, credential in distinct.items() if name not in replaced], findings
+
+
+def _replaces(new: AnyCredential, old: AnyCredential) -> bool:
+    """Return whether one credential may supersede another: the issuer's own, and not in a circle.
+
+    Else two credentials that supersede each other, or anybody's that names a stranger's, would take both
+    out of the checks below.
+    """
+    in_circle = old.credential_subject.supersedes is not None and old.issuance_date >= new.issuance_date
+    return new.id != old.id and new.issuer == old.issuer and not in_circle
 
 
 def _same_claim(credentials: Iterable[AnyCredential]) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ def check_evidence(case: Case) -> Iterable[Finding]:
     """
     credential = case.credential
     if credential is None:
-        yield unread(case)
+        yield unread(case, wanted=case.policy.require_evidence)
     elif isinstance(credential, GreenComputeSummaryCredential):
         yield _unchecked(case, "a summary has no evidence of its own: its members have, and they are not at hand here")
     else:

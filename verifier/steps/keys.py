@@ -11,7 +11,7 @@ from did.errors import DidError
 from did.identifiers import split_did_url
 from schemas.strict_json import Json, JsonObject
 from verifier.case import Case, SignedProof
-from verifier.controllers import check_pin, resolve
+from verifier.controllers import check_pin
 from verifier.document import identifier, proofs_of
 from verifier.errors import (
     HolderBindingError,
@@ -48,7 +48,7 @@ def _establish(
     proofs = proofs_of(case.value)
     if len(proofs) > MAX_PROOFS:
         raise ResourceLimitError(f"{len(proofs)} proofs; at most {MAX_PROOFS} are checked")
-    controller = resolve(did, case.evidence, case.policy)
+    controller = case.controller(did)
     yield controller.provenance
     for proof in proofs:
         method = _method(proof, controller.document, relationship, foreign_key)

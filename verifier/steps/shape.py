@@ -15,6 +15,7 @@ from verifier.document import OURS, Kind, identifier, objects, proofs_of, string
 from verifier.errors import TypeMismatchError, UntrustedSchemaError
 from verifier.notices import Notice
 from verifier.report import Finding, failed, passed, warning
+from verifier.spelling import check_spelling
 from verifier.suspicious import strings_within, why_suspicious
 
 
@@ -44,6 +45,7 @@ def check_model(case: Case) -> Iterable[Finding]:
 def check_schema(case: Case) -> Iterable[Finding]:
     """Yield that the document has our exact closed shape; of other types, that they are not understood."""
     if case.document.kind not in OURS:
+        check_spelling(case.value)
         yield _foreign(case)
         return
     # An absent proof is the proof step's to name; the shape of the unsecured document is the same.

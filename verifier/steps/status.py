@@ -64,8 +64,11 @@ def _listed(entry: JsonObject) -> Iterator[Pointer]:
         raise SchemaInvalidError("credentialStatus.statusListCredential: a URL is required")
     index = _index(entry.get("statusListIndex"))
     yield Pointer(url, index, purpose)
-    suspension = entry.get("suspensionListCredential")
-    if isinstance(suspension, str):
+    if "suspensionListCredential" in entry:
+        suspension = entry["suspensionListCredential"]
+        # Written as ["…"] it is signed all the same: passing over it would hide a suspension.
+        if not isinstance(suspension, str):
+            raise SchemaInvalidError("credentialStatus.suspensionListCredential: a URL is required")
         yield Pointer(suspension, index, "suspension")
 
 
