@@ -21,7 +21,7 @@ from agent.retry import Answer
 from agent.transport import Transport
 from did.keys import Algorithm
 from did.signers import Signer, generate_file_key, open_signer
-from did.signers.file import file_uri
+from did.signers.file import absolute_uri, file_uri
 from schemas import base64url, jcs, strict_json
 from schemas.errors import FormatError
 from schemas.strict_json import JsonObject
@@ -65,7 +65,8 @@ def open_or_make_key(key: str | None, home: Home, algorithm: Algorithm = "ES256"
     if uri == file_uri(home.key_file):
         path = home.key_file
     if path is None or path.exists():
-        return uri, open_signer(uri)
+        # The settings are read from other folders too.
+        return absolute_uri(uri), open_signer(uri)
     make_folder(path.parent)
     return file_uri(path), generate_file_key(path, algorithm)
 

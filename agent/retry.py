@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 
 from schemas import jcs, strict_json
-from schemas.errors import FormatError
+from schemas.errors import FormatError, problem_type
 from schemas.strict_json import Json
 
 BASE_S: Final = 0.5
@@ -18,6 +18,9 @@ LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _TEMPORARY: Final = frozenset({408, 425, 429})
 _MAX_PROBLEM_BYTES: Final = 16 * 1024
+_PROBLEM_JSON: Final = "application/problem+json"
+# The record lies ahead of the issuer's clock: it is taken as it is once that has caught up.
+_CLOCK_SKEW: Final = problem_type("CLOCK_SKEW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,18 @@ def judge(answer: Answer, inference_id: str, now: datetime) -> Verdict:
     """Return what ``answer`` means for the record of ``inference_id``.
 
     2xx acknowledges only if the body is a credential about that inference: a captive portal answers 200 as well.
-    4xx is final, but for 408, 425 and 429 (RFC 9110 §15.5, RFC 8470 §5.2, RFC 6585 §4); all else may pass.
+    4xx with a problem document is final, but for 408, 425 and 429 (RFC 9110 §15.5, RFC 8470 §5.2, RFC 6585 §4) and
+    CLOCK_SKEW; all else may pass, also 4xx of something in between that is not the issuer.
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of the status
         if _is_credential_of(answer.body, inference_id):
             return Acknowledged(answer.body)
         return Later(f"the answer {answer.status} is no credential about {inference_id}", _retry_after(answer, now))
     if answer.status // 100 == 4 and answer.status not in _TEMPORARY:  # noqa: PLR2004 - the class of the status
-        return _refused(answer)
+        if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM_JSON:
+            reason = f"the answer {answer.status} is no problem document, so it may not be the issuer's; is the URL right?"
+            return Later(reason, _retry_after(answer, now))
+        return _of_problem(answer, now)
     return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
 
 
@@ -109,14 +116,17 @@ def _is_credential_of(body: bytes, inference_id: str) -> bool:
     )
 
 
-def _refused(answer: Answer) -> Refused:
+def _of_problem(answer: Answer, now: datetime) -> Refused | Later:
     try:
         document = strict_json.parse_object(answer.body, max_bytes=_MAX_PROBLEM_BYTES)
         problem = jcs.canonical_bytes(document)
     except FormatError:
         document = {"type": "about:blank", "status": answer.status, "title": "The answer held no problem document"}
         problem = jcs.canonical_bytes(document)
-    return Refused(problem, f"{answer.status} {_text(document.get('title'))}: {_text(document.get('detail'))}")
+    reason = f"{answer.status} {_text(document.get('title'))}: {_text(document.get('detail'))}"
+    if document.get("type") == _CLOCK_SKEW:
+        return Later(reason, _retry_after(answer, now))
+    return Refused(problem, reason)
 
 
 def _text(value: Json) -> str:

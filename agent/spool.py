@@ -145,6 +145,17 @@ class Spool:
         sync_folder(self.rejected_folder)
         return len(names)
 
+    def discard_rejected(self) -> int:
+        """Delete every rejected record with its problem document, for good, and return how many records."""
+        names = self.rejected()
+        for name in names:
+            (self.rejected_folder / name).unlink(missing_ok=True)
+            (self.rejected_folder / f"{name.removesuffix('.json')}.problem.json").unlink(missing_ok=True)
+        sync_folder(self.rejected_folder)
+        # Counted anew before the next record: there is room again.
+        self._until_recount = 0
+        return len(names)
+
     @contextlib.contextmanager
     def sending(self) -> Iterator[None]:
         """Hold the right to send. Raises SpoolBusyError where another process, or thread, holds it."""
@@ -170,6 +181,18 @@ class Spool:
             return
         finally:
             fcntl.flock(self._lost, fcntl.LOCK_UN)
+
+    def acknowledge_losses(self) -> Losses:
+        """Begin to count anew, and return what was not kept so far. Raises SpoolError."""
+        fcntl.flock(self._lost, fcntl.LOCK_EX)
+        try:
+            before = self.losses()
+            os.pwrite(self._lost, b" " * _LOST_BYTES, 0)
+        except OSError as error:
+            raise SpoolError(f"{self.folder / 'lost'} cannot be written: {error.strerror}") from error
+        finally:
+            fcntl.flock(self._lost, fcntl.LOCK_UN)
+        return before
 
     def losses(self) -> Losses:
         """Return what was not kept."""

@@ -54,11 +54,15 @@ class Status(Struct, frozen=True, kw_only=True):
         return not self.node_id or self.rejected > 0 or self.lost > 0
 
 
-def collect(settings: Settings, home: Home, clock: Clock) -> Status:
-    """Return the agent's state, read from its home. Raises SpoolError."""
+def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: bool = False) -> Status:
+    """Return the agent's state, read from its home; with ``acknowledge_lost`` the losses for the last time.
+
+    Raises SpoolError.
+    """
     spool = Spool(home.spool, clock, max_bytes=settings.spool_max_bytes)
     try:
-        pending, rejected, losses = spool.pending(), spool.rejected(), spool.losses()
+        pending, rejected = spool.pending(), spool.rejected()
+        losses = spool.acknowledge_losses() if acknowledge_lost else spool.losses()
         last = read(home.contact_file)
         return Status(
             node_id=settings.node_id,

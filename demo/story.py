@@ -34,6 +34,8 @@ MODEL: Final = "meta-llama/Llama-3.1-8B-Instruct"
 CHALLENGE: Final = "audit-2026-4711"
 DOMAIN: Final = "auditor.example"
 WORK_S: Final = "1.2"
+TDP_W: Final = 1_200
+"""More than any GPU of today draws: the demo does not know which one it runs on."""
 
 
 class Walk:
@@ -140,10 +142,11 @@ class Story:
         self._begin("A GPU node is enrolled: from now on the issuer knows its public key")
         # The exit code is 1 where no device can be measured, and the agent then simulates one.
         meters = self._json("green-agent", "meters", expect=(0, 1)).get("meters")
-        simulated = not meters
+        gpus = len(meters) if isinstance(meters, list) else 0
+        simulated = gpus == 0
         invitation = self._json(
             *("green-issuer", "nodes", "invite", "node-1", "--tenant", "acme"),
-            *("--region", "DEU", "--tdp-w", "700"),
+            *("--region", "DEU", "--tdp-w", str(TDP_W * max(gpus, 1))),
             *(("--simulated",) if simulated else ()),
         )
         self._run("green-agent", "enroll", "--issuer", walk.issuer_url, "--token", str(invitation["token"]))
@@ -153,7 +156,7 @@ class Story:
                 "will say so: its type carries [bold]SimulatedCredential[/], and a verifier refuses it by default."
             )
         else:
-            self._say(f"The agent measures {len(meters) if isinstance(meters, list) else 0} GPU(s) of this machine.")
+            self._say(f"The agent measures {gpus} GPU(s) of this machine.")
 
     def _measure(self) -> None:
         self._begin("Two inferences run under the agent's meter")

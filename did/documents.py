@@ -26,7 +26,7 @@ from did.errors import (
 )
 from did.identifiers import check_fragment, parse_did
 from did.keys import PublicKey
-from did.publishing import MAX_METHODS, PublishedKey, build_document
+from did.publishing import MAX_BYTES, MAX_METHODS, PublishedKey, build_document
 from schemas import strict_json
 from schemas.errors import ResourceLimitError
 from schemas.strict_json import Json, JsonObject
@@ -47,7 +47,6 @@ RELATIONSHIPS: Final[tuple[str, ...]] = (
     "capabilityDelegation",
     "keyAgreement",
 )
-MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 8
 _MAX_REFERENCES: Final = 4 * MAX_METHODS
 

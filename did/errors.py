@@ -205,7 +205,7 @@ class SignerError(DidError):
 
     name = "SIGNER_ERROR"
     title = "The signing key cannot be used"
-    status = 500
+    status = 503
 
 
 class SignerUriError(SignerError):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+import msgspec
+
 from did import multikey
-from did.errors import DidDocumentError, InvalidDidError
+from did.errors import DidDocumentError, DocumentLimitError, InvalidDidError
 from did.identifiers import check_fragment, parse_did
 from did.keys import PublicKey
 from schemas import times
@@ -28,7 +30,10 @@ _TIMES_CONTEXT: Final[JsonObject] = {
 }
 MULTIKEY_SUFFIX: Final = "-multikey"
 MAX_METHODS: Final = 128
-"""Methods that a document may have; ours hold two for each key."""
+"""Methods that a document may have; ours hold two for the active key and one for each other."""
+
+MAX_BYTES: Final = 64 * 1024
+"""Bytes that a document may have. Of RSA keys fewer than 128 fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,12 @@ class PublishedKey:
 
 
 def build_document(did: str, methods: Sequence[PublishedKey], *, services: Sequence[JsonObject] = ()) -> JsonObject:
-    """Return the DID document of ``did``: for each key a JsonWebKey2020 and, except for RSA, a Multikey.
+    """Return the DID document of ``did``: for each key a JsonWebKey2020, for an active one also a Multikey (not RSA).
 
-    The ids are ``did#key_id`` and ``did#key_id-multikey``. Raises DidDocumentError for repeated or
-    malformed key ids, too many keys, and a revoked key without a time; InvalidDidError.
+    The ids are ``did#key_id`` and ``did#key_id-multikey``. What was signed names the former, so a key that signs
+    no more needs no second form, and twice as many keys find room. Raises DidDocumentError for repeated or
+    malformed key ids and a revoked key without a time, DocumentLimitError for a document that is longer than
+    verifiers read, InvalidDidError.
     """
     parse_did(did)
     for published in methods:
@@ -61,7 +68,7 @@ def build_document(did: str, methods: Sequence[PublishedKey], *, services: Seque
     if len({str(entry["id"]) for entry in entries}) != len(entries):
         raise DidDocumentError("two keys have the same key id")
     if len(entries) > MAX_METHODS:
-        raise DidDocumentError(f"a DID document has at most {MAX_METHODS} verification methods, two for each key")
+        raise DocumentLimitError(f"a DID document has at most {MAX_METHODS} verification methods, not {len(entries)}")
     dated = any("revoked" in entry or "expires" in entry for entry in entries)
     contexts: list[Json] = [*CONTEXTS, *([_TIMES_CONTEXT] if dated else [])]
     document: JsonObject = {
@@ -73,6 +80,9 @@ def build_document(did: str, methods: Sequence[PublishedKey], *, services: Seque
     }
     if services:
         document["service"] = [*services]
+    size = len(msgspec.json.encode(document))
+    if size > MAX_BYTES:
+        raise DocumentLimitError(f"a DID document has at most {MAX_BYTES} bytes, not {size}")
     return document
 
 
@@ -90,7 +100,7 @@ def _methods_of(did: str, published: PublishedKey) -> list[JsonObject]:
     entries: list[JsonObject] = [
         {"id": f"{did}#{published.key_id}", "type": "JsonWebKey2020", "controller": did, "publicKeyJwk": jwk}
     ]
-    if published.key.kty != "RSA":
+    if published.state == "active" and published.key.kty != "RSA":
         entries.append(
             {
                 "id": f"{did}#{published.key_id}{MULTIKEY_SUFFIX}",

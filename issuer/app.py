@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -93,13 +94,28 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
         await bring_up_to_date(store, migrate=settings.migrate_on_start)
         service = _assemble(settings, store, clock, Engines(closed=InProcess(), general=general))
         await service.keyring.check_all()
-        resumed = await service.issuance.resume_pending()
-        _LOG.info("issuer started", public_url=settings.public_url, resumed=resumed.issued, unfinished=resumed.failed)
-        yield service
+        _LOG.info("issuer started", public_url=settings.public_url)
+        # Beside the service: a record that ends ahead of our clock would hold up the start for as long.
+        resuming = asyncio.create_task(_resume(service.issuance))
+        try:
+            yield service
+        finally:
+            resuming.cancel()
+            await asyncio.gather(resuming, return_exceptions=True)
     finally:
         general.close()
         await store.close()
         _LOG.info("issuer stopped")
+
+
+async def _resume(issuance: Issuance) -> None:
+    try:
+        resumed = await issuance.resume_pending()
+    except Exception:
+        # What is reserved stays so, for its node's next try or the next start.
+        _LOG.exception("unfinished credentials could not be looked for")
+        return
+    _LOG.info("unfinished credentials resumed", resumed=resumed.issued, unfinished=resumed.failed)
 
 
 async def bring_up_to_date(store: Store, *, migrate: bool) -> None:
@@ -141,6 +157,8 @@ def _answer_with(stop: Stop) -> Callable[[Request[Any, Any, Any], Exception], Re
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         if problems.is_fault(error):
             _LOG.error("request failed", exc_info=error, route=request.scope.get("path_template", ""))
+        if problems.is_key_fault(error):
+            _LOG.critical("a signing key cannot be used; nothing is issued until it can, or keys are rotated")
         if isinstance(error, StorageFailedError):
             _LOG.critical("the storage failed; stopping, since nothing can be acknowledged")
             stop()

@@ -15,7 +15,8 @@
     ├── CredentialRefusedError         422  a credential that this issuer does not make
     └── OperationError                 500  ours to mend; the detail names no secret
         ├── LintError                  500  our own verifier refuses what we were about to sign
-        ├── KeyMismatchError           500  a key does not make the signatures of its published JWK
+        ├── KeyMismatchError           503  a key does not make the signatures of its published JWK
+        ├── KeyLimitError              500  the DID document has no room for the keys
         ├── MisdatedError              503  a reservation made while the clock ran ahead; send the record again
         ├── SignatureFaultError        500  a signature just made does not verify
         ├── PreparationSpentError      500  a prepared credential was redeemed twice
@@ -147,6 +148,14 @@ class KeyMismatchError(OperationError):
 
     name = "KEY_MISMATCH"
     title = "A signing key is not the published one"
+    status = 503
+
+
+class KeyLimitError(OperationError):
+    """The issuer's keys do not fit into a DID document that verifiers read."""
+
+    name = "KEY_LIMIT"
+    title = "The DID document has no room for the keys"
 
 
 class MisdatedError(OperationError):

@@ -7,8 +7,10 @@ none, and a revocation entry. Nothing of our vocabulary may be said in them, in 
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from contexts import green_compute, pinned
 from issuer.addresses import Addresses
@@ -24,6 +26,21 @@ _SET_BY_US: Final = ("proof", "credentialStatus")
 _NEVER: Final = frozenset({"StatusList2021Credential", "BitstringStatusListCredential", "VerifiablePresentation"})
 _NEEDED_CONTEXTS: Final = (pinned.JWS_2020, pinned.STATUS_LIST_2021)
 
+_CREDENTIALS: Final = "https://www.w3.org/2018/credentials#"
+_TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
+_NEVER_IRIS: Final = {
+    "<https://w3id.org/vc/status-list#StatusList2021Credential>": "StatusList2021Credential",
+    "<https://www.w3.org/ns/credentials/status#BitstringStatusListCredential>": "BitstringStatusListCredential",
+    f"<{_CREDENTIALS}VerifiablePresentation>": "VerifiablePresentation",
+}
+# Each is one value in VC 1.1; a second one, spelled as an IRI, would be read by some and not by others.
+_ONCE: Final = {
+    f"<{_CREDENTIALS}{name}>": name
+    for name in ("issuer", "issuanceDate", "expirationDate", "validFrom", "validUntil", "credentialStatus")
+}
+_PROOF: Final = "<https://w3id.org/security#proof>"
+_WEB_PORTS: Final = {"http": 80, "https": 443}
+
 
 def draft(asked: JsonObject, issuer_did: str, addresses: Addresses, now: datetime) -> JsonObject:
     """Return the credential asked for with the issuer's name and date: complete but for id and status.
@@ -34,6 +51,8 @@ def draft(asked: JsonObject, issuer_did: str, addresses: Addresses, now: datetim
         if member in asked:
             raise CredentialRefusedError(f"{member}: the issuer adds it; leave it out")
     _check_types(asked)
+    if not isinstance(asked.get("credentialSubject"), dict | list):
+        raise CredentialRefusedError("credentialSubject: an object, or a list of them, is required")
     contexts = _contexts(asked)
     _check_id(asked, addresses)
     rest = {name: value for name, value in asked.items() if name != "@context"}
@@ -58,6 +77,30 @@ def check_vocabulary(canonical: bytes) -> None:
         raise CredentialRefusedError("a Green Compute claim is made from a node's signed telemetry only")
 
 
+def check_statements(canonical: bytes, completed: JsonObject, addresses: Addresses) -> None:
+    """Raise CredentialRefusedError where the canonical N-Quads say what the members were not allowed to say.
+
+    One signature fits every spelling of the same statements: a type or a member written as an IRI can be put back
+    into its short form afterwards, and a status list could so be had by who may only ask for credentials.
+    """
+    own = {identifier(completed["id"]), identifier(completed["credentialStatus"])}
+    counts: Counter[str] = Counter()
+    # Not splitlines: a literal may hold other line separators than the one that ends a statement.
+    for line in canonical.decode("utf-8").removesuffix("\n").split("\n"):
+        subject, predicate, rest = line.split(" ", 2)
+        refused = _NEVER_IRIS.get(rest.partition(" ")[0]) if predicate == _TYPE else None
+        if refused is not None:
+            raise CredentialRefusedError(f"type: {refused} is not issued on request")
+        if subject.strip("<>") not in own and _is_below(subject.strip("<>"), addresses):
+            raise CredentialRefusedError("id: what stands below the issuer's own URL is not described on request")
+        if predicate == _PROOF:
+            raise CredentialRefusedError("proof: the issuer adds it; leave it out")
+        counts[predicate] += subject == f"<{completed['id']}>"
+    for predicate, member in _ONCE.items():
+        if counts[predicate] > 1:
+            raise CredentialRefusedError(f"{member}: it stands twice, in two spellings")
+
+
 def type_of(drafted: JsonObject) -> str:
     """Return the first type besides VerifiableCredential, or that: what the store lists the credential by."""
     names = [name for name in strings(drafted.get("type")) if name != "VerifiableCredential"]
@@ -80,8 +123,24 @@ def _check_types(asked: JsonObject) -> None:
 def _check_id(asked: JsonObject, addresses: Addresses) -> None:
     # An id of ours names what stands at that URL, and the client's would not.
     stated = asked.get("id")
-    if isinstance(stated, str) and stated.startswith(f"{addresses.public_url}/"):
+    if isinstance(stated, str) and stated.startswith("_:"):
+        raise CredentialRefusedError("id: a blank node's name is none; write a URL, or leave it out")
+    if isinstance(stated, str) and _is_below(stated, addresses):
         raise CredentialRefusedError("id: ids below the issuer's own URL are given out by the issuer; leave it out")
+
+
+def _is_below(iri: str, addresses: Addresses) -> bool:
+    """Return whether ``iri`` is a URL of this issuer's, in whatever spelling of scheme, host and port."""
+    try:
+        return _origin(iri) == _origin(addresses.public_url)
+    except ValueError:
+        # No host or port can be read from it: nothing at this issuer is named by that, so it is refused elsewhere.
+        return False
+
+
+def _origin(iri: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(iri)
+    return parts.hostname, parts.port or _WEB_PORTS.get(parts.scheme)
 
 
 def _check_numbers(value: Json) -> None:

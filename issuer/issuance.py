@@ -183,12 +183,13 @@ class Issuance:
         return tenant
 
     def _check_draft(self, drafted: JsonObject) -> None:
-        draft = credential.encode(generic.complete(drafted, _NOBODY, self._addresses))
+        completed = generic.complete(drafted, _NOBODY, self._addresses)
         try:
-            prepared = prepare.lint(draft, self._engines).redeem()
+            prepared = prepare.lint(credential.encode(completed), self._engines).redeem()
         except LintError as error:
             raise CredentialRefusedError(f"the credential cannot be signed: {error.detail}") from error
         generic.check_vocabulary(prepared.canonical)
+        generic.check_statements(prepared.canonical, completed, self._addresses)
 
 
 def _check_same(known: StoredCredential, accepted: AcceptedTelemetry) -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from did.algorithms import Algorithm, accept
-from did.errors import InvalidKeyError, JwsError
+from did.errors import DocumentLimitError, InvalidKeyError, JwsError
 from did.identifiers import parse_did
 from did.jwk import parse_jwk
 from did.local import method_id
 from did.publishing import PublishedKey, build_document
 from did.signers import Signer, open_signer
 from issuer.clock import Clock
-from issuer.errors import KeyMismatchError, NoSigningKeyError
+from issuer.errors import KeyLimitError, KeyMismatchError, NoSigningKeyError
 from issuer.store.errors import NotFoundError
 from issuer.store.records import IssuerRecord, KeyRecord
 from issuer.store.store import Store
@@ -75,22 +75,31 @@ class Keyring:
             await self.active(issuer.slug)
 
     async def document(self, issuer_slug: str) -> JsonObject:
-        """Return the issuer's DID document from all of its keys; retired ones stay and verify what they signed."""
+        """Return the issuer's DID document from all of its keys; retired ones stay and verify what they signed.
+
+        Raises KeyLimitError where they are more than verifiers read; ``rotate`` lets it not come to that.
+        """
         issuer = await self._issuer(issuer_slug)
-        return build_document(issuer.did, published(await self._store.keys.all(issuer_slug)))
+        return _document(issuer.did, published(await self._store.keys.all(issuer_slug)))
 
     async def rotate(self, issuer_slug: str, key_id: str, uri: str) -> SigningKey:
         """Make the key behind ``uri`` the active one, after it was opened and tested; the old one is retired.
 
         The key is published by the same transaction that lets it sign. Raises SignerError, KeyMismatchError,
-        and ConflictError where the key id is taken or another rotation was faster.
+        KeyLimitError where the DID document has no room for it, and ConflictError where the key id is taken or
+        another rotation was faster.
         """
-        await self._issuer(issuer_slug)
+        issuer = await self._issuer(issuer_slug)
         signer = await asyncio.to_thread(self._opener, uri)
         algorithm = signer.public_key.algorithms[0]
         jwk: JsonObject = {**signer.public_key.jwk}
         await asyncio.to_thread(self_test, signer, jwk, algorithm)
-        now_us = times.to_microseconds(self._clock.now())
+        now = self._clock.now()
+        others = [key for key in published(await self._store.keys.all(issuer_slug)) if key.key_id != key_id]
+        # Dated, since the first revocation brings a context for dates: it must find room too.
+        new = PublishedKey(key_id, signer.public_key, expires=now)
+        _document(issuer.did, [*(_retired(key) for key in others), new])
+        now_us = times.to_microseconds(now)
         await self._store.keys.rotate(issuer_slug, key_id, uri, jwk, algorithm, now_us=now_us)
         return await self.active(issuer_slug)
 
@@ -137,6 +146,21 @@ def published(records: Sequence[KeyRecord]) -> list[PublishedKey]:
         PublishedKey(record.key_id, parse_jwk(record.jwk), record.state, revoked=_moment(record.revoked_us))
         for record in records
     ]
+
+
+def _document(issuer_did: str, keys: Sequence[PublishedKey]) -> JsonObject:
+    try:
+        return build_document(issuer_did, keys)
+    except DocumentLimitError as error:
+        raise KeyLimitError(
+            f"{len(keys)} keys do not fit into the DID document ({error.detail}), and none may leave it: what it "
+            "signed would no longer verify. Keep the active key, or go on under a new name: green-issuer issuers "
+            "add SLUG, then tenants add TENANT --issuer SLUG"
+        ) from error
+
+
+def _retired(key: PublishedKey) -> PublishedKey:
+    return replace(key, state="retired") if key.state == "active" else key
 
 
 def _verification_method(issuer_did: str, key_id: str) -> str:

@@ -1,7 +1,7 @@
 """The one mapping from exceptions to problem documents (RFC 9457).
 
-A refusal shows its own detail. A fault of ours (status 500) shows nothing of it: its details are for the
-log, and the ``instance`` of the document is the request id under which the log has them.
+A refusal shows its own detail. A fault of ours (status 500, and a signing key that fails) shows nothing of it: its
+details are for the log, and the ``instance`` of the document is the request id under which the log has them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Final
 import msgspec
 from litestar.exceptions import HTTPException, ValidationException
 
+from did.errors import SignerError
+from issuer.errors import KeyMismatchError
 from issuer.http.errors import RequestError
 from schemas.errors import GreenError, problem_type
 
@@ -30,6 +32,8 @@ _HTTP_DETAILS: Final = {
     405: "this path does not answer that method; see the Allow header",
 }
 _RETRY_AFTER_S: Final = "2"
+# Somebody has to mend a key first.
+_RETRY_AFTER_KEY_S: Final = "30"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +53,19 @@ INTERNAL: Final = (
     "the fault is the issuer's; nothing was lost: send the same request again, or tell the operator the instance",
 )
 
+KEY_UNAVAILABLE: Final = (
+    "SIGNING_KEY_UNAVAILABLE",
+    "The issuer cannot use its signing key",
+    503,
+    "the issuer's operator has to mend it; nothing was lost: send the same request again",
+)
+
 
 def problem_of(error: Exception, instance: str) -> Problem:
     """Return the problem document of ``error``; ``instance`` identifies this occurrence (``urn:uuid:…``)."""
-    if isinstance(error, GreenError) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+    if is_key_fault(error):
+        parts = KEY_UNAVAILABLE
+    elif isinstance(error, GreenError) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         parts = (error.name, error.title, error.status, error.detail)
     elif isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         parts = _of_http(error)
@@ -66,6 +79,8 @@ def headers_of(error: Exception) -> Mapping[str, str]:
     """Return the headers that the answer to ``error`` needs besides its content type."""
     if isinstance(error, RequestError):
         return error.headers
+    if is_key_fault(error):
+        return {"retry-after": _RETRY_AFTER_KEY_S}
     if isinstance(error, GreenError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return {"retry-after": _RETRY_AFTER_S}
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -76,6 +91,14 @@ def headers_of(error: Exception) -> Mapping[str, str]:
 def render(problem: Problem) -> bytes:
     """Return the bytes of a problem document."""
     return msgspec.json.encode(problem)
+
+
+def is_key_fault(error: Exception) -> bool:
+    """Return whether a signing key cannot be opened, does not sign, or is another one than was published.
+
+    Nothing is issued meanwhile and nothing is lost, so it is 503 and not 500: who asks has to ask again.
+    """
+    return isinstance(error, SignerError | KeyMismatchError)
 
 
 def is_fault(error: Exception) -> bool:

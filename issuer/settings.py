@@ -75,7 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     refused_rate_per_minute: _Count = 60
     """Refused requests (no valid key, no valid signature, not readable) that one client address may make, a
-    minute and worker, before they are answered 429 without a look. Default 60."""
+    minute and worker; those after that are answered 429 in place of the reason. Default 60."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from (``https://app.example``). Default none."""
@@ -94,9 +94,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     self_verify: Literal["always", "off"] = "always"
     """Verify each signature just made before it is stored. Default always."""
 
-    status_list_size: Annotated[int, Meta(ge=131_072, le=134_217_728)] = 131_072
+    status_list_size: Annotated[int, Meta(ge=131_072, le=2_097_152)] = 131_072
     """Entries of a new status list, a multiple of 8. Default 131,072, the least that gives herd privacy
-    (StatusList2021 §7)."""
+    (StatusList2021 §7). At most 2,097,152: bits that do not compress then take 350 KB as base64, and a document
+    of more than 512 KiB is neither signed here nor read elsewhere."""
 
     status_max_age_s: Annotated[int, Meta(ge=0, le=86_400)] = 60
     """Seconds that a status list may be cached, and so the longest that a revocation stays unseen. Default 60."""
@@ -195,7 +196,10 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in _FIELDS:
-            raise SettingsError(f"{variable} is no setting of the issuer; see green-issuer --help")
+            raise SettingsError(
+                f"{variable} is no setting of the issuer; after {PREFIX} may stand "
+                f"{', '.join(sorted(field.upper() for field in _FIELDS))}"
+            )
         values[name] = [part.strip() for part in text.split(",") if part.strip()] if name in LIST_FIELDS else text
     return values
 

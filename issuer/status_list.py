@@ -1,7 +1,7 @@
 """The signed status lists (StatusList2021Credential), made from the store's bits when somebody asks.
 
-A list is signed again only when its bits or the issuer's key have changed. It has no expiry: a verifier
-remembers the newest version that it has seen, and how long an answer may be cached is the route's to say.
+A list is signed again only when its bits or the issuer's key have changed. It has no expiry, so an old copy
+verifies for ever: a reader has to look at its issuanceDate. How long an answer may be cached is the route's to say.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from rich.console import Console
 from rich.table import Table
 
+from schemas import strict_json
 from schemas.errors import GreenError
 from verifier.canonicalize import InProcess
 from verifier.errors import FetchFailedError
@@ -173,15 +174,21 @@ def _each(sources: Sequence[str]) -> list[str]:
     found: list[str] = []
     for source in sources:
         folder = Path(source)
-        found += sorted(str(path) for path in folder.glob("*.json")) if folder.is_dir() else [source]
+        if folder.is_dir():
+            # Files alone: to open a pipe that somebody put there would wait for ever.
+            found += sorted(str(path) for path in folder.glob("*.json") if path.is_file())
+        else:
+            found.append(source)
     return found
 
 
 async def _read(source: str, client: EgressClient | None) -> bytes:
     if source == "-":
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(strict_json.MAX_BYTES + 1)
     if "://" not in source:
-        return Path(source).read_bytes()  # noqa: ASYNC240  # a command line reads its files one after the other
+        # No more than the gate needs to refuse it: a device has no end.
+        with Path(source).open("rb") as file:  # noqa: ASYNC230  # a command line reads one file after the other
+            return file.read(strict_json.MAX_BYTES + 1)
     if client is None:
         raise WalletError(f"{source} is on the web, and --offline fetches nothing")
     fetched = await client.fetch(source, CREDENTIAL_TYPES)

@@ -18,8 +18,8 @@ from schemas.strict_json import JsonObject
 
 
 def status(call: Call) -> int:
-    """Show the agent's state; 1 where something needs attention."""
-    state = collect(call.settings, call.home, SystemClock())
+    """Show the agent's state; 1 where something needs attention. With ``--acknowledge-lost`` losses are shown once."""
+    state = collect(call.settings, call.home, SystemClock(), acknowledge_lost=call.options.acknowledge_lost)
     if call.options.json:
         print(msgspec.json.encode(state).decode())
         return int(state.needs_attention)
@@ -31,11 +31,15 @@ def status(call: Call) -> int:
     print(f"acknowledged  {state.acknowledged}, last {state.last_acknowledged or 'never'}")
     if state.failure:
         print(f"last failure  {state.last_failure}: {state.failure}")
-    print(f"rejected      {state.rejected}" + (" (green-agent submit --retry-rejected)" if state.rejected else ""))
+    print(f"rejected      {state.rejected}" + (" (green-agent submit --retry-rejected, or --discard-rejected)" if state.rejected else ""))
     for rejection in state.rejections:
         print(f"              {rejection.record}: {rejection.problem}")
-    print(f"lost          {state.lost}" + (f", last {state.last_lost}: make room" if state.lost else ""))
+    print(f"lost          {state.lost}" + (f", last {state.last_lost}{_after_loss(call)}" if state.lost else ""))
     return int(state.needs_attention)
+
+
+def _after_loss(call: Call) -> str:
+    return "; counted from 0 now" if call.options.acknowledge_lost else ": make room, then --acknowledge-lost"
 
 
 def meters(call: Call) -> int:

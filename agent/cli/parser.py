@@ -19,11 +19,13 @@ The command gets its own process group, the terminal, signals and its standard i
 exit code: the command's; killed by the same signal if it was; 127 not found, 126 not executable, 64 not started.""",
     "status": """example:
   green-agent status --json | jq .backlog
+  green-agent status --acknowledge-lost
 
 exit code: 0 all is well, 1 something needs attention (not enrolled, records refused or lost), 64 usage""",
     "submit": """example:
   green-agent submit --wait 60
   green-agent submit --retry-rejected
+  green-agent submit --discard-rejected
 
 exit code: 0 nothing waits, 1 records still wait or were refused, 64 usage""",
     "meters": """example:
@@ -54,7 +56,7 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _enroll(_command(commands, "enroll", "make a key, register this node with an issuer", aliases=("enrol",)))
     _run(_command(commands, "run", "run a command and record its energy"))
-    _json(_command(commands, "status", "show node, issuer, backlog, and what was refused or lost"))
+    _status(_command(commands, "status", "show node, issuer, backlog, and what was refused or lost"))
     _submit(_command(commands, "submit", "send what waits in the spool"))
     _meters(_command(commands, "meters", "show what this machine can measure, what not, and why"))
     _json(_command(commands, "settings", "show every setting and its value"))
@@ -103,9 +105,22 @@ def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument("work", metavar="-- CMD", nargs="*", help="the command and its arguments")
 
 
+def _status(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--acknowledge-lost",
+        action="store_true",
+        help="show how many records were lost, then count from 0; they stay lost",
+    )
+    _json(command)
+
+
 def _submit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wait", metavar="SECONDS", type=_seconds, default=30.0, help="give up then (default 30)")
-    command.add_argument("--retry-rejected", action="store_true", help="send again what the issuer refused")
+    rejected = command.add_mutually_exclusive_group()
+    rejected.add_argument("--retry-rejected", action="store_true", help="send again what the issuer refused")
+    rejected.add_argument(
+        "--discard-rejected", action="store_true", help="first delete, for good, what the issuer refused before"
+    )
     _json(command)
 
 

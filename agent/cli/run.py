@@ -78,6 +78,8 @@ def _whereabouts(ran: Ran, settings: Settings, call: Call) -> str:
     if ran.sent is not None and ran.inference_id in ran.sent.acknowledged:
         kept = call.home.credentials / f"{ran.inference_id}.json"
         return f"credential in {kept}" if settings.keep_credentials else "credential issued"
+    if ran.sent is not None and set(ran.records) & {name for name, _ in ran.sent.rejected}:
+        return f"refused, kept in {call.home.spool / 'rejected'}; once mended: green-agent submit --retry-rejected"
     why = f" ({ran.sent.failure})" if ran.sent is not None and ran.sent.failure else ""
     return f"kept in the spool{why}; green-agent submit sends it" if ran.records else "not recorded"
 

@@ -59,6 +59,14 @@ def file_uri(path: str | Path, password_file: str | Path | None = None) -> str:
     return uri if password_file is None else f"{uri}?password-file={_quote(password_file)}"
 
 
+def absolute_uri(uri: str) -> str:
+    """Return a ``file:`` URI with absolute paths, so that it means the same in every folder; any other as it is.
+
+    Raises SignerUriError.
+    """
+    return file_uri(*_read_uri(uri)) if uri[: len(_SCHEME)].lower() == _SCHEME else uri
+
+
 def read_secret(path: Path) -> bytes:
     """Return a password or PIN from a file that only its owner can read, one newline at its end left out."""
     return _read_private(path).removesuffix(b"\n").removesuffix(b"\r")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 from did.algorithms import Algorithm
 from did.signers import generate_file_key, open_signer
-from did.signers.file import file_uri
+from did.signers.file import absolute_uri, file_uri
 
-ALGORITHMS: Final[tuple[Algorithm, ...]] = get_args(Algorithm)
+ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "ES384", "EdDSA", "PS256")
+"""What a new key can be made for. RS256 is no choice of its own: compact certificates use it with a PS256 key."""
+
+ALGORITHM_HELP: Final = "(default: ES256); PS256 is an RSA key, which signs compact certificates with RS256"
 
 
 class KeyChoice(NamedTuple):
@@ -25,7 +28,9 @@ def new_key(folder: Path, issuer_slug: str, algorithm: Algorithm, uri: str | Non
     The key id is the JWK thumbprint (RFC 7638): the same key never gets two names, and no key another's.
     """
     if uri is not None:
-        return KeyChoice(_thumbprint(open_signer(uri).public_key.thumbprint_uri), uri)
+        # The service, and the next command, may run in another folder.
+        lasting = absolute_uri(uri)
+        return KeyChoice(_thumbprint(open_signer(lasting).public_key.thumbprint_uri), lasting)
     # The name is settled by the key, which is only known once it is written.
     draft = folder / f".{issuer_slug}.new"
     draft.unlink(missing_ok=True)

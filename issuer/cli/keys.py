@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from issuer.cli.arguments import Commands, slug
-from issuer.cli.key_files import ALGORITHMS, new_key
+from issuer.cli.key_files import ALGORITHM_HELP, ALGORITHMS, new_key
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer
 from issuer.cli.setup import make_private
@@ -33,7 +33,7 @@ def register(commands: Commands) -> None:
         example="green-issuer keys rotate --algorithm EdDSA",
     )
     _add_issuer(parser)
-    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help="of the new key (default: ES256)")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help=f"of the new key {ALGORITHM_HELP}")
     parser.add_argument("--key-uri", metavar="URI", help="take an existing key, such as pkcs11:…, instead")
     parser = keys.add(
         "revoke",

@@ -6,7 +6,7 @@ import argparse
 
 from did.web import did_of
 from issuer.cli.arguments import Commands, shown_name, slug
-from issuer.cli.key_files import ALGORITHMS, new_key
+from issuer.cli.key_files import ALGORITHM_HELP, ALGORITHMS, new_key
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer
 from issuer.cli.setup import make_private
@@ -29,7 +29,7 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("slug", type=slug, help="stands in the DID; cannot be changed")
     parser.add_argument("--name", type=shown_name, required=True, help="name for people to read")
-    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help="of its first key (default: ES256)")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help=f"of its first key {ALGORITHM_HELP}")
     parser.add_argument("--key-uri", metavar="URI", help="sign with an existing key, such as pkcs11:…, instead")
     issuers.add("list", _list_issuers, summary="list the issuers", example="green-issuer issuers list --json")
     tenants = commands.group("tenants", "the customers whose inferences are certified")

@@ -9,7 +9,7 @@ from typing import Final
 
 from did.web import did_of
 from issuer.cli.arguments import Commands, shown_name
-from issuer.cli.key_files import ALGORITHMS, new_key
+from issuer.cli.key_files import ALGORITHM_HELP, ALGORITHMS, new_key
 from issuer.cli.opened import CONFIG_NAME, data_dir_of, opened, settings_of, store_of
 from issuer.cli.output import Answer
 from issuer.clock import SystemClock
@@ -33,7 +33,7 @@ def register(commands: Commands) -> None:
     )
     init.add_argument("--public-url", metavar="URL", help="where the service will be reached; the DID comes from it")
     init.add_argument("--name", type=shown_name, default="Green compute issuer", help="name for people to read")
-    init.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help="of the first key (default: ES256)")
+    init.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help=f"of the first key {ALGORITHM_HELP}")
     init.add_argument("--key-uri", metavar="URI", help="sign with an existing key, such as pkcs11:…, instead")
     init.add_argument("--development", action="store_true", help="allow http and a loopback host, to try things out")
     database = commands.group("db", "the database's schema")

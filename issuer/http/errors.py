@@ -97,6 +97,11 @@ class BodyTooLargeError(RequestError):
     title = "The request body is too large"
     status = 413
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The connection ends here, and is said to: else the client's next request would go down with it."""
+        return {"connection": "close"}
+
 
 class TargetTooLongError(RequestError):
     """Path and query together are longer than what is read."""

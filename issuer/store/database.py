@@ -87,7 +87,13 @@ def _postgresql_engine(url: URL, pool_size: int, busy_timeout_s: float) -> Async
         max_overflow=0,
         pool_timeout=busy_timeout_s,
         connect_args={
-            "server_settings": {"synchronous_commit": "on", "jit": "off", "application_name": "green-issuer"},
+            "server_settings": {
+                "synchronous_commit": "on",
+                "jit": "off",
+                "application_name": "green-issuer",
+                # As on SQLite: who waits longer for another's lock gives up, and its connection back.
+                "lock_timeout": f"{int(busy_timeout_s * 1000)}ms",
+            },
             # A replica that has not caught up would let a revoked credential or a used token pass.
             "target_session_attrs": "read-write",
             "timeout": busy_timeout_s,

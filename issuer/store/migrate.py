@@ -47,6 +47,8 @@ def _upgrade(connection: Connection) -> None:
     from alembic import command
 
     if connection.dialect.name == "postgresql":
+        # A migration may take longer than a request may wait, and whoever comes second has to wait for it.
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     config = _config()
     config.attributes["connection"] = connection

@@ -18,6 +18,7 @@ from agent.home import home
 from agent.retry import Answer
 from did.errors import SignerError
 from did.jwk import parse_jwk
+from did.signers import generate_file_key
 from schemas import base64url
 from tests.fakes.agent import ScriptedTransport, new_signer, problem
 
@@ -57,6 +58,13 @@ def test_the_request_proves_the_possession_of_the_key_that_it_brings(algorithm):
 
     assert body.keys() == {"token", "jwk", "signature"}
     key.verify(enrolment_input(TOKEN, body["jwk"]), base64url.decode(body["signature"]), algorithm)
+
+
+def test_a_key_that_is_there_is_kept_by_its_absolute_path(place, tmp_path, monkeypatch):
+    generate_file_key(tmp_path / "own.pem", "ES256")
+    monkeypatch.chdir(tmp_path)
+
+    assert open_or_make_key("file:own.pem", place)[0] == f"file:{tmp_path / 'own.pem'}"
 
 
 def test_the_request_never_holds_the_private_key():

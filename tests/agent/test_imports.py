@@ -41,6 +41,10 @@ def test_one_file_imports_the_http_client():
     assert modules_importing("httpx") == {"transport.py"}
 
 
+def test_the_agent_logs_without_a_vendor():
+    assert not modules_importing("structlog")
+
+
 def test_the_agent_knows_neither_issuer_nor_verifier_nor_wallet():
     assert not modules_importing("issuer") | modules_importing("verifier") | modules_importing("wallet")
 

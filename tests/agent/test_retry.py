@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from agent.retry import CAP_S, Acknowledged, Answer, Later, Refused, judge, wait_s
 from tests.fakes.agent import credential_for, issue, problem
 
+PROBLEM = {"content-type": "application/problem+json"}
 NOW = datetime(2026, 11, 20, 20, 0, 0, tzinfo=UTC)
 
 
@@ -45,15 +46,37 @@ def test_a_client_error_is_final_and_keeps_the_problem_document(status):
     assert verdict.reason == f"{status} Conflict: another body under this id"
 
 
-def test_a_refusal_without_a_problem_document_gets_one_that_says_so():
-    verdict = judge(Answer(403, {}, b"<html>forbidden</html>"), "i-1", NOW)
+def test_a_refusal_whose_problem_document_is_damaged_gets_one_that_says_so():
+    verdict = judge(Answer(403, PROBLEM, b"<html>forbidden</html>"), "i-1", NOW)
 
     assert isinstance(verdict, Refused)
     assert json.loads(verdict.problem)["status"] == 403
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 413, 422])
+@pytest.mark.parametrize("headers", [{}, {"content-type": "text/html"}, {"content-type": "application/json"}])
+def test_a_client_error_of_something_that_is_not_the_issuer_is_not_final(status, headers):
+    verdict = judge(Answer(status, {**headers, "retry-after": "7"}, b"<html>proxy</html>"), "i-1", NOW)
+
+    assert isinstance(verdict, Later)
+    assert (str(status) in verdict.reason, verdict.after_s) == (True, 7.0)
+
+
+def test_a_problem_documents_media_type_may_have_parameters_and_capitals():
+    headers = {"content-type": "Application/Problem+JSON; charset=utf-8"}
+
+    assert isinstance(judge(Answer(409, headers, b"{}"), "i-1", NOW), Refused)
+
+
+def test_a_record_ahead_of_the_issuers_clock_is_sent_again_when_that_has_caught_up():
+    body = {"type": "https://w3id.org/green-compute/problems#CLOCK_SKEW", "title": "ahead", "detail": "set the clock"}
+    verdict = judge(Answer(422, PROBLEM, json.dumps(body).encode()), "i-1", NOW)
+
+    assert verdict == Later("422 ahead: set the clock")
+
+
 def test_a_problem_document_is_not_kept_at_any_length():
-    verdict = judge(Answer(400, {}, json.dumps({"detail": "x" * 100_000}).encode()), "i-1", NOW)
+    verdict = judge(Answer(400, PROBLEM, json.dumps({"detail": "x" * 100_000}).encode()), "i-1", NOW)
 
     assert isinstance(verdict, Refused)
     assert len(verdict.problem) < 1000

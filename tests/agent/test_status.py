@@ -94,6 +94,17 @@ def test_what_was_lost_is_shown_and_needs_attention(place, clock, spool):
     assert (state.lost, state.last_lost, state.needs_attention) == (1, "2026-11-20T20:00:04Z", True)
 
 
+def test_losses_that_are_acknowledged_are_shown_once_more_and_counted_anew(place, clock, spool):
+    spool.note_loss()
+    spool.note_loss()
+
+    assert collect(ENROLLED, place, clock, acknowledge_lost=True).lost == 2
+    state = collect(ENROLLED, place, clock)
+    assert (state.lost, state.last_lost, state.needs_attention) == (0, "", False)
+    spool.note_loss()
+    assert collect(ENROLLED, place, clock).lost == 1
+
+
 def test_an_agent_that_is_not_enrolled_needs_attention(place, clock):
     assert collect(Settings(), place, clock).needs_attention
 

@@ -139,6 +139,15 @@ def test_a_record_that_the_issuer_chokes_on_does_not_hold_up_the_others(tmp_path
     assert sent.failure == "the issuer answered 500"
 
 
+def test_a_page_of_a_proxy_loses_no_record_and_is_asked_again_with_growing_waits(tmp_path):
+    page = Answer(403, {"content-type": "text/html"}, b"<html>forbidden</html>")
+    bench = Bench(tmp_path, page, page, issue)
+    bench.enqueue("i-1")
+
+    assert bench.submitter.drain().acknowledged == ["i-1"]
+    assert bench.slept == [1.0, 2.0]
+
+
 def test_an_answer_that_is_no_credential_acknowledges_nothing(tmp_path):
     bench = Bench(tmp_path, Answer(200, {}, b"<html>sign in</html>"))
     bench.enqueue("i-1")

@@ -28,7 +28,7 @@ def test_a_limit_is_caught_as_a_resource_limit_too(error) -> None:
 
 
 def test_a_signing_key_that_fails_is_no_fault_of_the_caller() -> None:
-    assert SignerError.status == 500
+    assert SignerError.status == 503
 
 
 @pytest.mark.parametrize(

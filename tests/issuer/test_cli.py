@@ -132,6 +132,22 @@ def test_a_key_of_ones_own_can_be_brought(issuer, tmp_path):
     assert rotated["verification_method"].endswith(signer.public_key.thumbprint_uri.rpartition(":")[2])
 
 
+def test_a_key_named_by_a_relative_path_opens_from_every_folder(issuer, tmp_path, monkeypatch):
+    generate_file_key(tmp_path / "own.pem", "ES384")
+    rotated = _json(issuer("keys", "rotate", "--key-uri", "file:own.pem", "--json"))
+    assert rotated["uri"] == f"file:{tmp_path / 'own.pem'}"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert issuer("init")[0] == 0
+
+
+def test_an_rsa_key_is_asked_for_by_the_algorithm_that_signs_credentials(issuer, capsys):
+    assert _json(issuer("keys", "rotate", "--algorithm", "PS256", "--json"))["algorithm"] == "PS256"
+    for words in (("init",), ("keys", "rotate"), ("issuers", "add", "x", "--name", "x")):
+        assert issuer(*words, "--algorithm", "RS256")[0] == 64
+        assert "compact certificates with RS256" in " ".join(issuer(*words, "--help")[1].split())
+
+
 def test_a_key_that_others_can_read_is_refused(issuer, tmp_path):
     generate_file_key(tmp_path / "own.pem", "ES256")
     (tmp_path / "own.pem").chmod(0o644)

@@ -95,6 +95,65 @@ async def test_a_status_list_or_presentation_is_never_issued_on_request(works: W
     await refused(works, kind, type=["VerifiableCredential", kind])
 
 
+@pytest.mark.parametrize(
+    "iri",
+    [
+        "https://w3id.org/vc/status-list#StatusList2021Credential",
+        "https://www.w3.org/ns/credentials/status#BitstringStatusListCredential",
+        "https://www.w3.org/2018/credentials#VerifiablePresentation",
+    ],
+)
+async def test_a_status_list_or_presentation_is_refused_as_a_full_iri_too(works: Works, iri: str) -> None:
+    kind = iri.rpartition("#")[2]
+    await refused(works, kind, type=["VerifiableCredential", iri])
+    await refused(works, kind, **{"@type": iri})
+    await refused(works, kind, credentialSubject={"id": "did:web:a.example", "type": iri})
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "https://oracle.example/status/revocation/1",
+        "HTTPS://Oracle.example/status/revocation/1",
+        "https://oracle.example:443/status/revocation/1",
+        "https://someone@oracle.example/status/revocation/1",
+        "https://oracle.example",
+    ],
+)
+async def test_nothing_is_said_of_what_stands_below_the_issuer_s_own_url(works: Works, id: str) -> None:
+    await refused(works, "issuer's own URL", id=id)
+    await refused(works, "issuer's own URL", credentialSubject={"id": id, "type": "StatusList2021"})
+
+
+@pytest.mark.parametrize(
+    ("term", "value"),
+    [
+        ("https://www.w3.org/2018/credentials#issuer", {"id": "did:web:other.example"}),
+        ("cred:issuer", {"id": "did:web:other.example"}),
+        ("https://www.w3.org/2018/credentials#issuanceDate", "2099-01-01T00:00:00Z"),
+        ("https://www.w3.org/2018/credentials#credentialStatus", {"id": "urn:x:1"}),
+        ("https://w3id.org/security#proof", {"id": "urn:x:1"}),
+    ],
+)
+async def test_what_the_issuer_adds_may_not_be_given_as_an_iri_either(works: Works, term: str, value: Any) -> None:
+    await refused(works, term.rpartition("#")[2].rpartition(":")[2], **{term: value})
+
+
+async def test_a_line_separator_in_a_text_is_signed_as_any_other_character(works: Works) -> None:
+    subject = {"id": "did:web:a.example", "https://schema.org/name": "a\u2028b\u0085c"}
+    issued = await works.issuance.issue_generic("acme", asked(credentialSubject=subject))
+    assert json.loads(issued.document)["credentialSubject"] == subject
+
+
+@pytest.mark.parametrize("subject", [None, "did:web:a.example", 5])
+async def test_a_credential_of_nobody_is_refused(works: Works, subject: Any) -> None:
+    await refused(works, "credentialSubject", credentialSubject=subject)
+
+
+async def test_a_blank_node_is_no_id(works: Works) -> None:
+    await refused(works, "blank", id="_:a")
+
+
 async def test_our_vocabulary_is_refused_as_a_full_iri_too(works: Works) -> None:
     types = ["VerifiableCredential", "https://w3id.org/green-compute#SimulatedCredential"]
     await refused(works, "telemetry", type=types)

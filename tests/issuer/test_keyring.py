@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from did.documents import parse_document
+from did.algorithms import Algorithm
+from did.documents import parse_document, read_document
 from did.errors import SignerError
 from did.signers import generate_file_key
 from did.signers.file import file_uri
 from issuer import keyring
-from issuer.errors import KeyMismatchError, NoSigningKeyError
+from issuer.errors import KeyLimitError, KeyMismatchError, NoSigningKeyError
 from issuer.keyring import Keyring
 from issuer.store.errors import ConflictError, NotFoundError
 from schemas import times
@@ -124,6 +125,38 @@ async def test_a_key_that_does_not_sign_is_never_rotated_to(works: Works) -> Non
 async def test_a_key_id_is_given_once(works: Works) -> None:
     with pytest.raises(ConflictError):
         await works.keyring.rotate("root", "key-1", add(works, "memory:2", 2))
+
+
+async def retire(works: Works, count: int, algorithm: Algorithm = "ES256") -> None:
+    for number in range(count):
+        jwk = {**signer(algorithm, number + 100).public_key.jwk}
+        await works.store.keys.add(
+            "root", f"old-{number:039}", "memory:old", jwk, algorithm, state="retired", now_us=number
+        )
+
+
+async def test_a_key_that_the_did_document_has_no_room_for_is_not_rotated_to(works: Works) -> None:
+    await retire(works, 126)
+    before = await works.keyring.document("root")
+    with pytest.raises(KeyLimitError, match="green-issuer issuers add"):
+        await works.keyring.rotate("root", "key-2", add(works, "memory:2", 2))
+    assert (await works.keyring.active("root")).verification_method.endswith("#key-1")
+    assert await works.keyring.document("root") == before
+
+
+async def test_the_last_key_that_finds_room_can_be_revoked(works: Works) -> None:
+    await retire(works, 125)
+    await works.keyring.rotate("root", "key-2", add(works, "memory:2", 2))
+    await works.store.keys.revoke("root", "key-2", now_us=times.to_microseconds(works.clock.now()))
+    document = await works.keyring.document("root")
+    assert len(read_document(json.dumps(document).encode(), fakes.DID).verification_methods) == 127
+
+
+async def test_a_document_with_too_many_keys_is_a_fault_of_the_issuer(works: Works) -> None:
+    await retire(works, 127)
+    with pytest.raises(KeyLimitError) as fault:
+        await works.keyring.document("root")
+    assert fault.value.status == 500
 
 
 async def test_a_revoked_key_is_published_with_its_time_and_asserts_nothing(works: Works) -> None:

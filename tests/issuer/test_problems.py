@@ -15,7 +15,9 @@ from litestar.exceptions import (
     ValidationException,
 )
 
+from did.errors import SignerError
 from issuer import problems
+from issuer.errors import KeyMismatchError
 from issuer.http.errors import RateLimitedError, UnauthenticatedError
 from issuer.store.errors import UnavailableError
 from schemas.errors import GreenError, ParsingError
@@ -115,6 +117,15 @@ def test_headers_come_with_their_errors():
     assert problems.headers_of(UnauthenticatedError("x"))["www-authenticate"].startswith("Bearer")
     assert problems.headers_of(RateLimitedError("x", retry_after_s=3)) == {"retry-after": "3"}
     assert problems.headers_of(ParsingError("x")) == {}
+
+
+@pytest.mark.parametrize("error", [SignerError("/keys/root.pem is gone"), KeyMismatchError("/keys/root.pem is another")])
+def test_a_signing_key_that_fails_is_a_fault_that_may_pass_and_names_no_file(error):
+    problem = problems.problem_of(error, INSTANCE)
+    assert (problem.status, problem.type.rpartition("#")[2]) == (503, "SIGNING_KEY_UNAVAILABLE")
+    assert "root.pem" not in problems.render(problem).decode()
+    assert int(problems.headers_of(error)["retry-after"]) >= 10
+    assert problems.is_fault(error)
 
 
 def test_what_may_succeed_later_says_when_to_try():

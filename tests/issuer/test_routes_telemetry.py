@@ -7,6 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from did.signers import generate_file_key
+from did.signers.file import file_uri
+from issuer.keyring import Keyring
 from schemas import times
 from tests.fakes.issuer import PUBLIC_URL, START, body, node_signer, posted, signed
 from tests.fakes.site import problem
@@ -23,6 +26,28 @@ async def test_a_record_gets_a_credential_and_its_location(any_site):
     assert credential["id"].startswith(f"{PUBLIC_URL}/credentials/")
     assert credential["credentialSubject"]["inferenceId"] == "inference-1"
     assert credential["proof"]["type"] == "JsonWebSignature2020"
+
+
+async def test_while_the_service_cannot_open_a_rotated_key_records_wait_and_none_is_lost(site, tmp_path, capsys):
+    path = tmp_path / "rotated.pem"
+    generate_file_key(path, "ES256")
+    store = site.store()
+    await Keyring(store, site.clock).rotate("root", "key-2", file_uri(path))
+    path.rename(tmp_path / "away.pem")
+
+    refused = await site.telemetry()
+    assert (refused.status_code, problem(refused)) == (503, "SIGNING_KEY_UNAVAILABLE")
+    assert refused.headers["retry-after"]
+    assert "rotated.pem" not in refused.text
+    assert await store.credentials.pending() == ()
+    await store.close()
+    logged = capsys.readouterr()
+    assert "a signing key cannot be used" in logged.out + logged.err
+
+    (tmp_path / "away.pem").rename(path)
+    issued = await site.telemetry()
+    assert issued.status_code == 201
+    assert issued.json()["proof"]["verificationMethod"].endswith("#key-2")
 
 
 async def test_the_same_record_again_gets_the_same_bytes(any_site):

@@ -208,6 +208,13 @@ def test_a_chunked_body_past_the_cap_is_cut(server):
     assert httpx.get(f"{server.url}/healthz").status_code == 200
 
 
+def test_a_client_can_go_on_after_a_body_that_was_too_large(server):
+    with httpx.Client(base_url=server.url, headers={"content-type": "application/json"}) as client:
+        for _ in range(10):
+            assert client.post("/api/v1/telemetry", content=b" " * 100_000).status_code == 413
+            assert client.get("/healthz").status_code == 200
+
+
 def test_a_gzip_bomb_is_refused_unread(server):
     bomb = gzip.compress(b"0" * 10_000_000)
     answer = _post(server, bomb, **{"content-encoding": "gzip"})

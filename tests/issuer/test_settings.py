@@ -65,6 +65,7 @@ def test_lists_and_switches_come_from_variables_too():
         ("CONTEXT_FORM", "remote"),
         ("STATUS_LIST_SIZE", "1024"),
         ("STATUS_LIST_SIZE", "131073"),
+        ("STATUS_LIST_SIZE", "2097160"),
         ("BODY_TIMEOUT_S", "0"),
         ("TELEMETRY_MAX_BYTES", "1"),
         ("CORS_ORIGINS", "*"),
@@ -79,6 +80,11 @@ def test_lists_and_switches_come_from_variables_too():
 def test_a_setting_that_cannot_be_is_refused(variable, value):
     with pytest.raises(SettingsError):
         load(environment=PUBLIC | {f"GREEN_ISSUER_{variable}": value})
+
+
+def test_a_variable_that_is_no_setting_is_answered_with_those_that_are():
+    with pytest.raises(SettingsError, match=r"GREEN_ISSUER_PUBLIC_ULR .* PORT, PUBLIC_URL, "):
+        load(environment=PUBLIC | {"GREEN_ISSUER_PUBLIC_ULR": "https://x.example"})
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,28 @@
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from issuer import prepare, sign, status_list
+from issuer.settings import load
 from issuer.store.errors import NotFoundError
-from issuer.store.records import StoredCredential
+from issuer.store.records import StatusListRecord, StatusSnapshot, StoredCredential
 from schemas import status, times
 from tests.fakes import issuer as fakes
 from tests.fakes.did import signer
 from tests.fakes.issuer import Works
 from verifier.canonicalize import InProcess
+from verifier.case import Case
+from verifier.document import parse
+from verifier.evidence import Evidence
+from verifier.policy import Policy
+from verifier.settings import Settings as FetchSettings
+from verifier.status_list import read_bit
 from verifier.suites.json_web_signature_2020 import verify_proof
 
 
@@ -99,6 +109,40 @@ async def test_a_list_signed_while_the_clock_ran_ahead_is_not_kept(works: Works)
     works.clock.advance(timedelta(days=-400))
     document = json.loads(await works.status_lists.credential("revocation", stored.list_id))
     assert document["issuanceDate"] == times.render_seconds(works.clock.now())
+
+
+def full(size: int) -> StatusSnapshot:
+    """Return a list of random bits, which do not compress at all."""
+    listed = StatusListRecord(
+        id="1", issuer_slug="root", size=size, capacity=1, allocated=0, version=1, created_us=0, changed_us=0
+    )
+    return StatusSnapshot(status_list=listed, purpose="revocation", bits=random.Random(1).randbytes(size // 8))
+
+
+async def test_the_largest_list_is_signed_and_read_whatever_its_bits_are(works: Works) -> None:
+    largest = {"GREEN_ISSUER_PUBLIC_URL": fakes.PUBLIC_URL, "GREEN_ISSUER_STATUS_LIST_SIZE": "2097152"}
+    snapshot = full(load(environment=largest).status_list_size)
+    key, now = await works.keyring.active("root"), works.clock.now()
+    unsecured = msgspec.json.encode(status_list.build(snapshot, fakes.DID, works.addresses, now))
+    prepared = prepare.lint(unsecured, works.engines)
+    signed = sign.issue(prepared, key.signer, key.algorithm, key.verification_method, now)
+    assert len(signed) < FetchSettings().fetch_max_bytes
+
+    url = works.addresses.status_list("revocation", "1")
+    did_document = json.dumps(await works.keyring.document("root")).encode()
+    case = Case(
+        document=parse(b"{}"),
+        evidence=Evidence(
+            did_documents={fakes.DID: fakes.fetched(fakes.DID, did_document)},
+            status_lists={url: fakes.fetched(url, signed)},
+        ),
+        policy=Policy(),
+        now=now + timedelta(seconds=1),
+        engines=works.engines,
+    )
+    for index in (*range(16), snapshot.status_list.size - 1):
+        bit = read_bit(case, url=url, index=index, purpose="revocation", issuer=fakes.DID)
+        assert bit.is_set == status.get(snapshot.bits, index)
 
 
 async def test_an_unknown_list_is_not_found(works: Works) -> None:

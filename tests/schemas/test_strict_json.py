@@ -124,3 +124,15 @@ def test_an_object_is_required_where_one_is_asked_for(raw):
     with pytest.raises(ParsingError, match="object"):
         strict_json.parse_object(raw)
     assert strict_json.parse_object(b'{"a":1}') == {"a": 1}
+
+
+@pytest.mark.parametrize("unit", [b"[]", b"{}", b"1", b'{"a":1}'])
+def test_more_values_than_any_document_has_are_refused_before_they_take_memory(unit):
+    raw = b"[" + b",".join([unit] * strict_json.MAX_VALUES) + b"]"
+    with pytest.raises(ResourceLimitError):
+        strict_json.parse(raw, max_bytes=len(raw))
+
+
+def test_commas_and_brackets_in_strings_are_no_values():
+    raw = b'["' + b",[{" * (strict_json.MAX_VALUES // 2) + b'"]'
+    assert len(strict_json.parse(raw, max_bytes=len(raw))) == 1

@@ -220,3 +220,11 @@ def test_the_program_runs_on_its_own(place):
     done = subprocess.run(command, capture_output=True, check=False, cwd=place, env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outcome"] == "verified"
+
+
+def test_a_terminal_without_the_marks_still_gets_the_verdict(place):
+    command = [sys.executable, "-m", "verifier", "verify", "credential.json", *OFFLINE]
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, check=False, cwd=place, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"VERIFIED" in done.stdout

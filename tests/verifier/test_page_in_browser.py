@@ -10,8 +10,8 @@ import time
 import httpx
 import pytest
 
-from tests.fakes.verifier import World, edited, put
 from tests.fakes.ports import free_port
+from tests.fakes.verifier import World, edited, put
 from tests.vectors import ROOT
 
 pytestmark = pytest.mark.network

@@ -36,8 +36,9 @@ def test_json_is_read():
         b"leeway_s = 1000000",
         b'{"leeway_s": 60, "leeway_s": 90}',
         b"\xff",
+        b"trusted_issuers = " + b"[" * 5000,
     ],
-    ids=["misspelt", "wrong type", "unknown level", "no TOML", "a leeway of days", "twice", "no UTF-8"],
+    ids=["misspelt", "wrong type", "unknown level", "no TOML", "a leeway of days", "twice", "no UTF-8", "too deep"],
 )
 def test_what_cannot_be_meant_is_refused(raw):
     with pytest.raises(UsageError):

@@ -9,6 +9,7 @@ from verifier.errors import (
     ExpiredError,
     FetchFailedError,
     NoProofError,
+    OverloadedError,
     ProofVerificationError,
     RevokedError,
     StatusRetrievalError,
@@ -58,7 +59,7 @@ def test_a_step_that_finds_nothing_has_shown_nothing():
     assert check("proof").result is Result.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("error", [FetchFailedError("x"), StatusRetrievalError("x")])
+@pytest.mark.parametrize("error", [FetchFailedError("x"), StatusRetrievalError("x"), OverloadedError("x")])
 def test_what_could_not_be_had_is_inconclusive(error):
     assert finding_of(error).result is Result.INCONCLUSIVE
 

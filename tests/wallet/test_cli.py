@@ -1,7 +1,10 @@
+import io
 import json
+import os
 
 import pytest
 
+from schemas import strict_json
 from tests.fakes.verifier import World, edited, put
 from wallet.cli import main
 
@@ -114,3 +117,22 @@ def test_the_wallet_is_where_the_environment_says(tmp_path, monkeypatch) -> None
     monkeypatch.setenv("GREEN_WALLET_HOME", str(tmp_path / "here"))
     assert main(["init"]) == 0
     assert (tmp_path / "here" / "holder-key.pem").exists()
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(wallet, credential, tmp_path, capsys) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.mkfifo(folder / "a.json")
+    (folder / "b.json").write_text(credential.read_text())
+    assert main(["import", str(folder), "--offline", "--json", "--wallet", wallet]) == 0
+    assert len(json.loads(capsys.readouterr().out)["imported"]) == 1
+
+
+@pytest.mark.parametrize("source", ["file", "standard input"])
+def test_no_more_is_read_than_a_credential_may_have(wallet, tmp_path, capsys, monkeypatch, source) -> None:
+    large = tmp_path / "large.json"
+    large.write_bytes(b" " * (4 * strict_json.MAX_BYTES))
+    with large.open("rb") as opened:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(opened))
+        assert main(["import", str(large) if source == "file" else "-", "--offline", "--wallet", wallet]) == 1
+    assert f"has {strict_json.MAX_BYTES + 1} bytes" in capsys.readouterr().err

@@ -5,6 +5,8 @@ import stat
 
 import pytest
 
+from agent.clock import SystemClock
+from agent.spool import Spool
 from schemas import base64url
 from tests.fakes.agent import loopback_issuer
 from tests.fakes.agent_programs import AgentHome, python
@@ -25,7 +27,7 @@ def test_every_command_helps_with_a_real_example(home, command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("fly",), ("status", "--fast"), ("enroll",), ("submit", "--wait", "-1"), ("meters", "--check", "soon")],
+    [(), ("fly",), ("status", "--fast"), ("enroll",), ("submit", "--wait", "-1"), ("submit", "--retry-rejected", "--discard-rejected"), ("meters", "--check", "soon")],
 )
 def test_a_call_that_cannot_be_understood_is_64_and_says_why(home, arguments):
     ran = home.run(*arguments)
@@ -140,6 +142,43 @@ def test_what_was_refused_is_shown_and_can_be_sent_again(tmp_path):
     assert "409 refused: because" in refused.stdout
     assert "https://problems.example/x refused because" in status.stdout
     assert issuer.accepted == ["i-1"]
+
+
+@pytest.mark.network
+def test_what_was_refused_can_be_dismissed(tmp_path):
+    with loopback_issuer("409") as issuer:
+        home = AgentHome(tmp_path / "home", issuer.url)
+        home.run("run", "--wait", "0", "--inference-id", "i-1", "--", "true")
+        home.run("submit")
+        dismissed = home.run("submit", "--discard-rejected", "--json")
+        status = home.run("status")
+
+    assert (json.loads(dismissed.stdout)["discarded"], dismissed.returncode, status.returncode) == (1, 0, 0)
+    assert not list((home.folder / "spool" / "rejected").iterdir())
+    assert len(issuer.requests) == 1
+
+
+@pytest.mark.network
+def test_run_says_where_a_refused_record_is_and_how_to_send_it_again(tmp_path):
+    with loopback_issuer("409") as issuer:
+        home = AgentHome(tmp_path / "home", issuer.url)
+        ran = home.run("run", "--wait", "5", "--", "true")
+
+    assert ran.returncode == 0
+    assert f"kept in {home.folder / 'spool' / 'rejected'}" in ran.stderr
+    assert "green-agent submit --retry-rejected" in ran.stderr
+    assert "kept in the spool" not in ran.stderr
+
+
+def test_losses_are_acknowledged_by_a_command(home):
+    home.run("status")
+    spool = Spool(home.folder / "spool", SystemClock())
+    spool.note_loss()
+    spool.close()
+
+    assert "--acknowledge-lost" in home.run("status").stdout
+    assert "lost          1" in home.run("status", "--acknowledge-lost").stdout
+    assert home.run("status").returncode == 0
 
 
 NODE = {"node_id": "node-9", "tenant_id": "acme", "grid_region": "DEU", "simulated": True}

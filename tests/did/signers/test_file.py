@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from did.errors import SignerError, SignerUriError
 from did.signers import generate_file_key, open_signer
-from did.signers.file import file_uri, read_secret
+from did.signers.file import absolute_uri, file_uri, read_secret
 
 PASSWORD = b"correct horse battery staple"
 
@@ -21,6 +21,20 @@ def write(path, content: bytes, mode: int = 0o600):
 @pytest.fixture
 def password_file(tmp_path):
     return write(tmp_path / "password", PASSWORD + b"\n")
+
+
+def test_a_uri_made_absolute_means_the_same_in_another_folder(tmp_path, password_file, monkeypatch) -> None:
+    made = generate_file_key(tmp_path / "a?key.pem", "ES256", PASSWORD)
+    monkeypatch.chdir(tmp_path)
+    uri = absolute_uri("file:a%3Fkey.pem?password-file=password")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert open_signer(uri).public_key == made.public_key
+
+
+def test_a_uri_of_another_scheme_is_left_as_it_is() -> None:
+    uri = "pkcs11:token=green;object=a?module-path=b.so"
+    assert absolute_uri(uri) == uri
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "EdDSA", "PS256"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from did.errors import SignerError
 from issuer.app import running
 from issuer.http.edge import accepted_hosts
 from issuer.settings import Settings, SettingsError
+from issuer.store import Store
+from issuer.store.records import Reservation
 from tests.fakes.issuer import FixedClock
 from tests.fakes.site import bearer, problem, site_settings
 
@@ -262,6 +266,42 @@ async def test_a_service_on_another_schema_does_not_start(tmp_path):
     with pytest.raises(SettingsError, match="green-issuer db upgrade"):
         async with running(site_settings(url), FixedClock()):
             pass
+
+
+class ClockThatNeverComes(FixedClock):
+    """Nobody who sleeps until a moment wakes up."""
+
+    async def sleep_until(self, moment: datetime) -> None:
+        await asyncio.Event().wait()
+
+
+async def reserve(url: str, issuance_date: str) -> None:
+    store = Store.open(url)
+    request = Reservation(
+        issuer_slug="root",
+        tenant_id="acme",
+        inference_id="unfinished",
+        body_digest="digest",
+        now_us=1,
+        period_end_us=1,
+        credential_type="GreenComputeCredential",
+    )
+    await store.credentials.reserve(request, lambda _: b'{"issuanceDate":"%b"}' % issuance_date.encode())
+    await store.close()
+
+
+async def test_an_unfinished_record_that_ends_ahead_of_the_clock_does_not_hold_up_the_start(site_url):
+    await reserve(site_url, "2026-11-20T20:02:00Z")
+    async with asyncio.timeout(30), running(site_settings(site_url), ClockThatNeverComes()) as service:
+        await service.store.health()
+        assert len(await service.store.credentials.pending()) == 1
+
+
+async def test_what_was_left_unfinished_is_settled_beside_the_service(site_url):
+    await reserve(site_url, "2026-11-20T20:01:00Z")
+    async with asyncio.timeout(30), running(site_settings(site_url), FixedClock()) as service:
+        while await service.store.credentials.pending():  # noqa: ASYNC110 - it tells nobody when it is done
+            await asyncio.sleep(0.01)
 
 
 async def test_an_api_key_never_reaches_the_log(site, capsys):

@@ -46,6 +46,19 @@ async def test_postgresql_is_set_to_keep_what_it_acknowledged(database, name, va
         assert await _setting(connection, name, sqlite=False) == value
 
 
+async def test_a_writer_of_postgresql_does_not_wait_for_a_lock_for_ever(database_url):
+    first, other = Database(database_url), Database(database_url, busy_timeout_s=0.2)
+    if first.is_sqlite:
+        pytest.skip("SQLite has its busy timeout")
+    async with first.write() as connection:
+        await connection.execute(text("LOCK TABLE tenant IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(UnavailableError):
+            async with asyncio.timeout(10), other.write() as second:
+                await second.execute(text("SELECT 1 FROM tenant"))
+    await first.close()
+    await other.close()
+
+
 async def test_readers_of_sqlite_cannot_write(database):
     if not database.is_sqlite:
         pytest.skip("readers share PostgreSQL's pool")

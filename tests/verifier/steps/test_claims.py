@@ -117,3 +117,42 @@ def test_assurance_below_the_minimum_is_refused():
 def test_simulated_figures_that_are_allowed_are_still_below_a_minimum():
     found = report(simulated, policy=Policy(allow_simulated=True, minimum_assurance="software"))
     assert found.problem == "INSUFFICIENT_ASSURANCE"
+
+
+def quoted(document):
+    record = document["evidence"][0]["recordDigest"]
+    quote = {
+        "id": "https://oracle.example/evidence/quote",
+        "type": ["TpmQuoteEvidence"],
+        "mediaType": "application/cmw+json",
+        "digestMultibase": record,
+        "signedBy": "urn:ietf:params:oauth:jwk-thumbprint:sha-256:anybody",
+        "windowDigest": record,
+        "enrolmentDigest": record,
+        "recordDigest": record,
+        "recordIndex": "0",
+    }
+    document["evidence"].append(quote)
+    document["credentialSubject"]["assurance"] = "tpm-hardware"
+
+
+def test_a_software_signature_that_holds_does_not_show_what_a_quote_beside_it_claims():
+    assert ("assurance", "warning", "ASSURANCE_NOT_SHOWN") in problems(report(quoted))
+    found = report(quoted, policy=Policy(minimum_assurance="tpm-hardware"))
+    assert (found.outcome, found.problem) == (Outcome.INCONCLUSIVE, "ASSURANCE_NOT_SHOWN")
+
+
+@pytest.mark.parametrize(
+    ("policy", "step"),
+    [(Policy(minimum_assurance="software"), "assurance"), (Policy(require_evidence=True), "evidence")],
+    ids=["an assurance", "evidence"],
+)
+def test_a_credential_of_another_type_does_not_meet_a_policy_that_demands(policy, step):
+    world = World(policy=policy)
+
+    def untyped(document):
+        document["type"] = ["VerifiableCredential"]
+
+    found = world.report(world.credential(untyped))
+    assert (step, "inconclusive", "NOT_UNDERSTOOD") in problems(found)
+    assert found.outcome is Outcome.INCONCLUSIVE

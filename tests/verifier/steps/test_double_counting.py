@@ -122,3 +122,27 @@ def test_the_same_signed_window_under_two_names_is_refused():
     later = window(id=OTHER_ID, nodeId="node-8")
     later["credentialSubject"]["id"] = "https://oracle.example/windows/node-8/1.0/41"
     assert found(window(), later) == [("failed", "DUPLICATE_WINDOW")]
+
+
+def test_two_credentials_that_say_different_things_under_one_id_are_refused(world):
+    first = world.unsecured()
+    assert found(first, edited(first, put("credentialSubject.modelId", "another"))) == [("failed", "DUPLICATE_WINDOW")]
+
+
+def test_a_stranger_cannot_supersede_an_issuers_credential(world):
+    first = world.unsecured()
+    second = edited(
+        first,
+        put("id", OTHER_ID),
+        put("issuer", "did:web:evil.example"),
+        put("credentialSubject.supersedes", first["id"]),
+    )
+    assert found(first, second) == [("failed", "DUPLICATE_WINDOW")]
+
+
+def test_two_credentials_that_supersede_each_other_are_still_counted(world):
+    first = edited(world.unsecured(), put("credentialSubject.supersedes", OTHER_ID))
+    second = edited(first, put("id", OTHER_ID), put("credentialSubject.supersedes", first["id"]))
+    assert found(first, second) == [("failed", "DUPLICATE_WINDOW")]
+    later = edited(second, put("issuanceDate", "2026-11-20T20:02:00Z"))
+    assert ("warning", "DUPLICATE_CREDENTIAL") in found(first, later)

@@ -225,3 +225,9 @@ def test_a_status_that_is_no_object_is_refused(member):
     world = World()
     report = world.report(edited(world.credential(), put("credentialStatus", member)))
     assert ("status", "failed", "SCHEMA_INVALID") in problems(report)
+
+
+def test_a_list_whose_signature_is_of_the_future_is_refused():
+    world = World()
+    value = world.status_list("revocation", created="2026-11-20T21:05:00Z")
+    assert with_list(world, value).problem == "STATUS_VERIFICATION_ERROR"

@@ -1,11 +1,13 @@
 """The step validity: begin, end, leeway, and the proof's own date."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.fakes.verifier import NOW, World, edited, problems, put
+from did.jws import sign_detached
+from tests.fakes.verifier import ENGINE, HOLDER, NOW, World, edited, judge_presentation, presentation, problems, put
 from verifier.report import Outcome, Result
+from verifier.suites.json_web_signature_2020 import hash_data
 
 
 def report(*, now=NOW, change=lambda document: None, created="2026-11-20T20:01:05Z"):
@@ -61,3 +63,41 @@ def test_a_date_that_cannot_be_read_is_refused(created):
     found = world.report(edited(world.credential(), put("proof.created", created)))
     assert found.check("validity").problem == "MALFORMED_VALUE_ERROR"
     assert found.outcome is Outcome.REFUSED
+
+
+def with_expiry(value, signatory, expires):
+    """Return a document signed anew, its proof's own end among what is signed."""
+    options = {name: member for name, member in value["proof"].items() if name != "jws"} | {"expires": expires}
+    unsecured = {name: member for name, member in value.items() if name != "proof"}
+    jws = sign_detached(hash_data(unsecured, options, ENGINE), signatory.key, "ES256")
+    return {**unsecured, "proof": {**options, "jws": jws}}
+
+
+@pytest.mark.parametrize(
+    ("expires", "outcome"), [("2026-11-20T20:58:59Z", Outcome.REFUSED), ("2026-11-20T21:30:00Z", Outcome.VERIFIED)]
+)
+def test_a_proof_counts_until_its_own_end_only(expires, outcome):
+    world = World()
+    value = world.credential(put("type", ["VerifiableCredential"]))
+    found = world.report(with_expiry(value, world.issuer, expires))
+    assert found.outcome is outcome
+    assert found.problem == ("EXPIRED" if outcome is Outcome.REFUSED else None)
+
+
+def test_the_proof_of_a_presentation_has_an_end_too():
+    world = World()
+    value = with_expiry(presentation(world.credential()), HOLDER, "2026-11-20T20:58:59Z")
+    found = judge_presentation(world, value)
+    assert (found.outcome, found.problem) == (Outcome.REFUSED, "EXPIRED")
+
+
+def test_a_presentation_of_the_future_is_refused():
+    world = World(now=NOW - timedelta(minutes=10))
+    found = judge_presentation(world, presentation(world.credential()))
+    assert ("validity", "failed", "NOT_YET_VALID") in problems(found)
+
+
+@pytest.mark.parametrize("now", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_the_first_and_the_last_moment_of_the_calendar_get_a_verdict(now):
+    found = report(now=now, change=at("9000-01-01T00:00:00Z"))
+    assert found.check("validity").problem in {"NOT_YET_VALID", "EXPIRED"}
