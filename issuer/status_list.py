@@ -1,14 +1,16 @@
 """The signed status lists (StatusList2021Credential), made from the store's bits when somebody asks.
 
-A list is signed again only when its bits or the issuer's key have changed. It has no expiry, so an old copy
-verifies for ever: a reader has to look at its issuanceDate. How long an answer may be cached is the route's to say.
+A list is signed again when its bits or the issuer's key have changed, and at the latest after an hour. It has no
+expiry, so an old copy verifies for ever, and its issuanceDate is what tells a reader how old it is. How long an
+answer may be cached is the route's to say.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -23,6 +25,9 @@ from issuer.store.store import Store
 from schemas import status, times
 from schemas.strict_json import JsonObject
 from verifier.case import Engines
+
+REFRESH: Final = timedelta(hours=1)
+"""How long a list is served before it is signed anew: its date then shows that it is recent."""
 
 
 def build(snapshot: StatusSnapshot, issuer_did: str, addresses: Addresses, now: datetime) -> JsonObject:
@@ -113,4 +118,5 @@ class StatusPublisher:
 
 def _current(signed: _Signed, version: int, key: SigningKey, now: datetime) -> bool:
     # A list signed while the clock ran ahead would be refused as not yet valid once it has been set back.
-    return signed.version == version and signed.verification_method == key.verification_method and signed.at <= now
+    recent = signed.at <= now < signed.at + REFRESH
+    return recent and signed.version == version and signed.verification_method == key.verification_method

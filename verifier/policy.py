@@ -20,6 +20,7 @@ Assurance: TypeAlias = Literal["simulated", "software", "tpm-emulated", "tpm-vir
 
 MAX_LEEWAY_S: Final = 3600
 Leeway: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEEWAY_S)]
+Age: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,6 +37,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ``require_status``: a credential that names no status list is refused.
     ``require_holder_binding``: credentials that name nobody as their tenant are refused in a presentation.
     ``require_understood``: credentials of types that this verifier does not know are refused.
+    ``max_status_age_s``: a status list that the issuer signed longer ago than this leaves the status
+    inconclusive. Our issuer signs its lists anew at least every hour.
     ``leeway_s``: how far clocks may disagree, in seconds.
     """
 
@@ -49,6 +52,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     require_status: bool = False
     require_holder_binding: bool = False
     require_understood: bool = False
+    max_status_age_s: Age | None = None
     leeway_s: Leeway = 60
 
     @property

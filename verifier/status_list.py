@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from schemas import status, strict_json
+from schemas import status, strict_json, times
 from schemas.errors import (
     GreenError,
     MalformedValueError,
@@ -31,11 +31,17 @@ _NAMED: Final = (FetchError, OverloadedError, StatusListLengthError, StatusIndex
 
 
 class StatusBit(NamedTuple):
-    """One bit of a verified list, and what a reader needs to judge its age."""
+    """One bit of a verified list, and what a reader needs to judge its age.
+
+    ``age`` is that of the list at the time of the verdict, by its own signed date; ``fresh`` says that the
+    issuer's host gave this very list now.
+    """
 
     is_set: bool
     issued: str
     retrieved_at: str | None
+    age: timedelta
+    fresh: bool
 
 
 def read_bit(case: Case, *, url: str, index: int, purpose: str, issuer: str) -> StatusBit:
@@ -52,7 +58,9 @@ def read_bit(case: Case, *, url: str, index: int, purpose: str, issuer: str) -> 
     listed, bits = case.memo.status_lists.get(
         (url, purpose, issuer), lambda: _read_list(fetched, case, url, purpose, issuer)
     )
-    return StatusBit(status.get(bits, index), listed.issuance_date, fetched.retrieved_at)
+    age = case.now - times.parse_seconds(listed.issuance_date)
+    fresh = fetched.origin == "network"
+    return StatusBit(status.get(bits, index), listed.issuance_date, fetched.retrieved_at, age, fresh)
 
 
 def _read_list(fetched: Fetched, case: Case, url: str, purpose: str, issuer: str) -> tuple[StatusListCredential, bytes]:

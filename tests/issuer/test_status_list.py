@@ -83,8 +83,17 @@ async def test_suspending_sets_the_bit_of_the_other_list(works: Works) -> None:
 async def test_an_unchanged_list_is_signed_once(works: Works) -> None:
     stored = await issue(works)
     first = await works.status_lists.credential("revocation", stored.list_id)
-    works.clock.advance(timedelta(days=1))
+    works.clock.advance(timedelta(minutes=59))
     assert await works.status_lists.credential("revocation", stored.list_id) == first
+
+
+async def test_a_list_is_signed_anew_after_an_hour_so_that_its_date_says_something(works: Works) -> None:
+    stored = await issue(works)
+    first = json.loads(await works.status_lists.credential("revocation", stored.list_id))
+    works.clock.advance(timedelta(minutes=61))
+    later = json.loads(await works.status_lists.credential("revocation", stored.list_id))
+    assert later["issuanceDate"] > first["issuanceDate"]
+    assert later["credentialSubject"] == first["credentialSubject"]
 
 
 async def test_many_who_ask_at_once_get_the_same_bytes(works: Works) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
+from did.algorithms import Algorithm
 from did.errors import DidError
 from did.jwk import parse_jwk
 from did.keys import PublicKey
@@ -17,6 +19,9 @@ from verifier.notices import Notice
 from verifier.report import Finding, failed, passed, undecided, warning
 from verifier.steps.claims import unread
 from verifier.telemetry_match import beyond_the_record, mismatches
+
+TELEMETRY_ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "PS256")
+"""How a node signs a posted record (FORMATS.md "telemetry"); RSA keys with PSS only."""
 
 
 def check_evidence(case: Case) -> Iterable[Finding]:
@@ -108,7 +113,11 @@ def _key(case: Case, thumbprint_uri: str) -> PublicKey | None:
 
 
 def _check_signature(posted: PostedTelemetry, key: PublicKey) -> None:
+    # The record names no algorithm: the key's kind decides, never what a JWK from elsewhere says it is for.
+    algorithm = next((name for name in TELEMETRY_ALGORITHMS if name in key.algorithms), None)
+    if algorithm is None:
+        raise EvidenceMismatchError(f"evidence: a node's key signs with one of {', '.join(TELEMETRY_ALGORITHMS)}")
     try:
-        key.verify(posted.signing_input, posted.record.signature, key.algorithms[0])
+        key.verify(posted.signing_input, posted.record.signature, algorithm)
     except DidError as error:
         raise EvidenceMismatchError("evidence: the node's signature does not fit the record") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from schemas.errors import GreenError, MalformedValueError, SchemaInvalidError
@@ -13,9 +14,11 @@ from verifier.document import identifier, objects
 from verifier.errors import ResourceLimitError, RevokedError, StatusRequiredError, SuspendedError
 from verifier.notices import Notice
 from verifier.report import Finding, failed, finding_of, passed, undecided, warning
-from verifier.status_list import read_bit
+from verifier.status_list import StatusBit, read_bit
 
 MAX_ENTRIES: Final = 4
+STALE: Final = timedelta(days=1)
+"""From this age on, a list that nobody fetched now is shown with a warning."""
 _MAX_INDEX_DIGITS: Final = 9
 
 
@@ -90,8 +93,20 @@ def _look_up(case: Case, listed: Pointer) -> Finding:
         return finding_of(error)
     age = f"list of {bit.issued}" + (f", retrieved {bit.retrieved_at}" if bit.retrieved_at else "")
     if not bit.is_set:
-        return passed(f"no {listed.purpose}: entry {listed.entry} of {listed.url} is clear ({age})")
+        return _clear(case, bit, f"no {listed.purpose}: entry {listed.entry} of {listed.url} is clear ({age})")
     where = f"entry {listed.entry} of {listed.url} is set ({age})"
     if listed.purpose == "revocation":
         return failed(RevokedError(f"the issuer has revoked this credential for good: {where}"))
     return failed(SuspendedError(f"the issuer has suspended this credential for now: {where}"))
+
+
+def _clear(case: Case, bit: StatusBit, detail: str) -> Finding:
+    """Return what a clear bit is worth: who hands over an old list may hide a revocation that came later."""
+    limit = case.policy.max_status_age_s
+    if limit is not None and bit.age > timedelta(seconds=limit):
+        return undecided(Notice.STALE_STATUS, f"{detail}; the policy takes lists of at most {limit} s")
+    if not bit.fresh and bit.age > STALE:
+        return warning(
+            Notice.STALE_STATUS, f"{detail}; what the issuer did in the {bit.age.days} day(s) since is not known"
+        )
+    return passed(detail)

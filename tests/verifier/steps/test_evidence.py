@@ -1,8 +1,10 @@
 """The step evidence: the record behind the claims, read again."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from schemas import base64url, digests, jcs
+from did.signers import SoftwareSigner
+from schemas import base64url, digests, jcs, telemetry
 from tests.fakes.verifier import (
     NODE,
     World,
@@ -14,6 +16,7 @@ from tests.fakes.verifier import (
     signer,
     telemetry_record,
 )
+from verifier.evidence import Evidence
 from verifier.policy import Policy
 from verifier.report import Outcome, Result
 
@@ -139,7 +142,31 @@ def test_a_record_digest_of_something_else_is_refused():
 def test_a_tpm_quote_counts_for_nothing_yet_and_the_report_says_so(name):
     report = World().report(example(name))
     assert ("evidence", "warning", "EVIDENCE_NOT_CHECKED") in problems(report)
-    assert ("assurance", "warning", "ASSURANCE_NOT_SHOWN") in problems(report)
+    assert ("assurance", "inconclusive", "ASSURANCE_NOT_SHOWN") in problems(report)
+
+
+@pytest.mark.parametrize(("signed_with", "outcome"), [("PS256", "verified"), ("RS256", "refused")])
+def test_what_a_keys_own_file_says_it_is_for_does_not_choose_the_algorithm(signed_with, outcome):
+    node = SoftwareSigner(rsa.generate_private_key(65537, 2048))
+    body = {name: member for name, member in telemetry_record().items() if name != "signature"}
+    signature = node.sign(telemetry.signing_input(body), signed_with)
+    world = World(record={**body, "signature": base64url.encode(signature)})
+    uri = node.public_key.thumbprint_uri
+    key = fetched("https://oracle.example/evidence/key", {**node.public_key.jwk})
+    evidence = world.evidence().joined(Evidence(attachments={uri: key}))
+    assert world.report(world.credential(put("evidence.0.signedBy", uri)), evidence).outcome.value == outcome
+
+
+def test_a_key_file_that_is_for_another_algorithm_is_refused():
+    node = SoftwareSigner(rsa.generate_private_key(65537, 2048))
+    body = {name: member for name, member in telemetry_record().items() if name != "signature"}
+    signature = node.sign(telemetry.signing_input(body), "RS256")
+    world = World(record={**body, "signature": base64url.encode(signature)})
+    uri = node.public_key.thumbprint_uri
+    key = fetched("https://oracle.example/evidence/key", {**node.public_key.jwk, "alg": "RS256"})
+    evidence = world.evidence().joined(Evidence(attachments={uri: key}))
+    report = world.report(world.credential(put("evidence.0.signedBy", uri)), evidence)
+    assert ("evidence", "failed", "EVIDENCE_MISMATCH") in problems(report)
 
 
 def test_a_summary_has_its_evidence_in_its_members():

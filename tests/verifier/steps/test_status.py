@@ -3,11 +3,12 @@
 import base64
 import gzip
 import zlib
+from datetime import timedelta
 
 import pytest
 
 from schemas import status
-from tests.fakes.verifier import INDEX, LISTS, Signatory, World, drop, edited, fetched, problems, put, signer
+from tests.fakes.verifier import INDEX, LISTS, NOW, Signatory, World, drop, edited, fetched, problems, put, signer
 from verifier.errors import FetchFailedError
 from verifier.evidence import absent
 from verifier.policy import Policy
@@ -231,3 +232,34 @@ def test_a_list_whose_signature_is_of_the_future_is_refused():
     world = World()
     value = world.status_list("revocation", created="2026-11-20T21:05:00Z")
     assert with_list(world, value).problem == "STATUS_VERIFICATION_ERROR"
+
+
+def days_later(days: int, *, origin: str, **policy) -> World:
+    return World(origin=origin, now=NOW + timedelta(days=days), policy=Policy(trust_evidence=True, **policy))
+
+
+def test_an_old_list_from_a_folder_is_shown_with_a_warning_and_its_age():
+    report = days_later(40, origin="folder").report()
+    assert report.outcome is Outcome.VERIFIED
+    assert ("status", "warning", "STALE_STATUS") in problems(report)
+    assert "40 day(s)" in report.check("status").detail
+
+
+def test_a_list_of_the_same_day_needs_no_warning():
+    assert days_later(0, origin="folder").report().check("status").result.value == "passed"
+
+
+def test_what_the_issuers_host_gives_now_is_the_newest_there_is():
+    assert days_later(40, origin="network").report().check("status").result.value == "passed"
+
+
+@pytest.mark.parametrize("origin", ["folder", "network"])
+def test_a_policy_bounds_the_age_of_a_list(origin):
+    report = days_later(1, origin=origin, max_status_age_s=7200).report()
+    assert (report.outcome, report.problem) == (Outcome.INCONCLUSIVE, "STALE_STATUS")
+
+
+def test_a_revocation_in_an_old_list_refuses_all_the_same():
+    world = days_later(40, origin="folder", max_status_age_s=7200)
+    world.bits = {"revocation": {INDEX}}
+    assert (world.report().outcome, world.report().problem) == (Outcome.REFUSED, "REVOKED")
