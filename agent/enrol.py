@@ -17,12 +17,12 @@ from agent.errors import EnrolmentError, SettingsError
 from agent.files import make_folder
 from agent.home import Home
 from agent.record import signing_algorithm
-from agent.retry import Answer
+from agent.retry import Answer, printable
 from agent.transport import Transport
 from did.keys import Algorithm
 from did.signers import Signer, generate_file_key, open_signer
 from did.signers.file import absolute_uri, file_uri
-from schemas import base64url, jcs, strict_json
+from schemas import base64url, jcs, strict_json, telemetry
 from schemas.errors import FormatError
 from schemas.strict_json import JsonObject
 
@@ -85,8 +85,10 @@ def read_answer(answer: Answer, signer: Signer) -> EnrolledNode:
     try:
         body = strict_json.parse_object(answer.body)
         if answer.status // 100 != 2:  # noqa: PLR2004 - the class of the status
-            raise EnrolmentError(f"the issuer answered {answer.status}: {body.get('detail') or body.get('title')}")
+            reason = printable(body.get("detail") or body.get("title"))
+            raise EnrolmentError(f"the issuer answered {answer.status}: {reason}")
         node = msgspec.convert(body, EnrolledNode)
+        telemetry.NODE_ID.check(node.node_id, "node_id")
     except (FormatError, msgspec.ValidationError) as error:
         raise EnrolmentError(
             f"the issuer answered {answer.status}, which is no enrolment: is the URL right?"

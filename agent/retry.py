@@ -71,7 +71,9 @@ def judge(answer: Answer, inference_id: str, now: datetime) -> Verdict:
         return Later(f"the answer {answer.status} is no credential about {inference_id}", _retry_after(answer, now))
     if answer.status // 100 == 4 and answer.status not in _TEMPORARY:  # noqa: PLR2004 - the class of the status
         if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM_JSON:
-            reason = f"the answer {answer.status} is no problem document, so it may not be the issuer's; is the URL right?"
+            reason = (
+                f"the answer {answer.status} is no problem document, so it may not be the issuer's; is the URL right?"
+            )
             return Later(reason, _retry_after(answer, now))
         return _of_problem(answer, now)
     return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
@@ -123,13 +125,13 @@ def _of_problem(answer: Answer, now: datetime) -> Refused | Later:
     except FormatError:
         document = {"type": "about:blank", "status": answer.status, "title": "The answer held no problem document"}
         problem = jcs.canonical_bytes(document)
-    reason = f"{answer.status} {_text(document.get('title'))}: {_text(document.get('detail'))}"
+    reason = f"{answer.status} {printable(document.get('title'))}: {printable(document.get('detail'))}"
     if document.get("type") == _CLOCK_SKEW:
         return Later(reason, _retry_after(answer, now))
     return Refused(problem, reason)
 
 
-def _text(value: Json) -> str:
-    # It goes to a terminal: what another machine wrote is shown without escapes and not at any length.
+def printable(value: Json) -> str:
+    """Return what another machine wrote as it may go to a terminal: without escapes, 300 characters at most."""
     shown = value if isinstance(value, str) else "-"
     return "".join(character if character.isprintable() else "?" for character in shown[:300])

@@ -230,7 +230,12 @@ def _occupied(size: int) -> int:
 
 
 def _names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+    # Files alone: opening a stranger's named pipe would wait for ever, and a link would send what it points to.
+    return sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
+    )
 
 
 def _folder_bytes(folder: Path) -> int:

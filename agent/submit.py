@@ -15,7 +15,7 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.contact import ContactBook
-from agent.errors import NoAnswerError
+from agent.errors import NoAnswerError, SpoolError
 from agent.files import make_folder, write_file
 from agent.retry import Acknowledged, Later, Refused, Verdict, judge, wait_s
 from agent.spool import Spool
@@ -120,7 +120,11 @@ class Submitter:
 
     def _send(self, name: str, sent: Sent, left_s: float) -> Later | None:
         """Send one record. Return None where it is settled, else why it is not."""
-        raw = self._spool.load(name)
+        try:
+            raw = self._spool.load(name)
+        except SpoolError as error:
+            # A bad sector, or a file of root's: it stays, and the others get their turn.
+            return Later(error.detail)
         if raw is None:
             return None
         try:

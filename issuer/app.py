@@ -111,8 +111,8 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
 async def _resume(issuance: Issuance) -> None:
     try:
         resumed = await issuance.resume_pending()
-    except Exception:
-        # What is reserved stays so, for its node's next try or the next start.
+    except Exception:  # noqa: BLE001 - see below
+        # Whatever it was, what is reserved stays so, for its node's next try or the next start.
         _LOG.exception("unfinished credentials could not be looked for")
         return
     _LOG.info("unfinished credentials resumed", resumed=resumed.issued, unfinished=resumed.failed)

@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
 
 from issuer.access import Access
 from issuer.api_key import key_hash
@@ -63,7 +64,7 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if not isinstance(access, Access):
         # The framework answers OPTIONS by itself; only CORS preflights, which never come here, need that.
         if "OPTIONS" in getattr(handler, "http_methods", ()):
-            raise MethodNotAllowedException
+            raise MethodNotAllowedException(headers={"allow": _methods(connection)})
         raise ForbiddenError("nobody may use this path")
     if not access.needs_key:
         return
@@ -74,6 +75,16 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if not caller.has(access):
         raise ForbiddenError(f"the API key lacks the scope {access.value!r}")
     connection.scope["auth"] = caller
+
+
+def _methods(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    path = connection.scope.get("path_template")
+    return ", ".join(
+        method
+        for route in connection.app.routes
+        if isinstance(route, HTTPRoute) and route.path_format == path
+        for method in route.methods
+    )
 
 
 async def _find(connection: ASGIConnection[Any, Any, Any, Any], service: Service) -> ApiKeyRecord:

@@ -32,7 +32,7 @@ TOKEN_BYTES: Final = 32
 TOKEN_PREFIX: Final = "gci_"  # noqa: S105  # a prefix that all tokens share
 """What every token begins with: people and secret scanners know it, and none begins with a dash."""
 DEFAULT_VALIDITY: Final = timedelta(hours=24)
-MAX_VALIDITY: Final = timedelta(days=365)
+MAX_VALIDITY: Final = timedelta(hours=720)
 
 _DOMAIN: Final = b"gc/1 enrolment\0"
 
@@ -86,7 +86,7 @@ async def invite(
     """
     settled = checked(details)
     if not timedelta(0) < validity <= MAX_VALIDITY:
-        raise EnrolmentError("an invite token is valid for more than nothing and at most 365 days")
+        raise EnrolmentError("an invite token is valid for more than nothing and at most 720 hours")
     secret = draw(TOKEN_BYTES)
     await store.enrolments.invite(
         Invitation(

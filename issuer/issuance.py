@@ -11,6 +11,7 @@ after the reservation is mended by the client's retry or by ``resume_pending``.
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,7 @@ from issuer.credential import Assignment, ContextForm
 from issuer.errors import CredentialRefusedError, LintError, MisdatedError, NodeRevokedError, UnknownNodeError
 from issuer.intake import AcceptedTelemetry
 from issuer.keyring import Keyring
+from issuer.limits import RateLimit
 from issuer.store.errors import ConflictError, NotFoundError
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
@@ -31,6 +33,9 @@ from schemas import decimals, digests, jcs, times
 from schemas.strict_json import JsonObject
 from schemas.telemetry import PostedTelemetry, parse_telemetry
 from verifier.case import Engines
+
+_REFUSALS_PER_MINUTE: Final = 10
+"""So many of a revoked node's records go on record, for each node and worker."""
 
 _NOBODY = Reserved(id="00000000-0000-7000-8000-000000000000", list_id="draft", index=0, reserved_us=0)
 
@@ -64,6 +69,7 @@ class Issuance:
         self._addresses = addresses
         self._engines = engines
         self._context_form: ContextForm = context_form
+        self._on_record = RateLimit(_REFUSALS_PER_MINUTE, subject="revoked node")
         self._completion = Completion(store, keyring, clock, engines, self_verify=self_verify)
 
     async def issue_telemetry(self, raw: bytes) -> IssuedCredential:
@@ -131,8 +137,9 @@ class Issuance:
             raise
 
     async def _record_refusal(self, posted: PostedTelemetry, node: NodeRecord, error: NodeRevokedError) -> None:
-        # Only what the node's key did sign goes on record: else any stranger could fill the log.
-        if intake.is_signed(posted, node):
+        # Only what the node's key did sign goes on record, and not all of it: else any stranger could fill the log,
+        # which is never shortened, or whoever has a revoked node's key.
+        if intake.is_signed(posted, node) and self._on_record.has_room(node.id):
             now_us = times.to_microseconds(self._clock.now())
             await self._store.log.append(now_us, f"node:{node.id}", "refuse", posted.record.inference_id, error.detail)
 

@@ -50,6 +50,14 @@ class RateLimit:
         """Return how many identities are remembered."""
         return len(self._whole_again_s)
 
+    def has_room(self, identity: str) -> bool:
+        """Count one request of ``identity`` if its budget has room for it, and return whether it had."""
+        try:
+            self.take(identity)
+        except RateLimitedError:
+            return False
+        return True
+
     def take(self, identity: str) -> None:
         """Count one request of ``identity``. Raises RateLimitedError where its budget is used up."""
         now_s = self._monotonic_s()

@@ -84,7 +84,7 @@ def headers_of(error: Exception) -> Mapping[str, str]:
     if isinstance(error, GreenError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return {"retry-after": _RETRY_AFTER_S}
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return {"allow": (error.headers or {}).get("allow", "")}
+        return {"allow": _allowed((error.headers or {}).get("allow", ""))}
     return {}
 
 
@@ -106,6 +106,12 @@ def is_fault(error: Exception) -> bool:
     if isinstance(error, GreenError):
         return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return not (isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _allowed(methods: str) -> str:
+    """Return the methods that a path answers: the framework's, OPTIONS refused (auth.py), HEAD answered (edge.py)."""
+    known = {method.strip() for method in methods.split(",")} - {"", "OPTIONS"}
+    return ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set())))
 
 
 def _of_http(error: HTTPException) -> tuple[str, str, int, str]:

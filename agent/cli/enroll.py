@@ -11,6 +11,7 @@ from agent.cli.call import Call
 from agent.config import check_issuer
 from agent.enrol import enrol, open_or_make_key, save_enrolment
 from agent.errors import SettingsError
+from agent.retry import printable
 from agent.transport import HttpTransport
 
 
@@ -31,7 +32,8 @@ def enroll(call: Call) -> int:
     if options.json:
         print(msgspec.json.encode(node).decode())
         return 0
-    print(f"node      {node.node_id}, tenant {node.tenant_id or '-'}, grid region {node.grid_region or '-'}")
+    tenant, region = printable(node.tenant_id or None), printable(node.grid_region or None)
+    print(f"node      {node.node_id}, tenant {tenant}, grid region {region}")
     if node.simulated:
         print("          registered as a simulator: all its credentials say SIMULATED")
     print(f"issuer    {issuer}")

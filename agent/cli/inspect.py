@@ -31,7 +31,10 @@ def status(call: Call) -> int:
     print(f"acknowledged  {state.acknowledged}, last {state.last_acknowledged or 'never'}")
     if state.failure:
         print(f"last failure  {state.last_failure}: {state.failure}")
-    print(f"rejected      {state.rejected}" + (" (green-agent submit --retry-rejected, or --discard-rejected)" if state.rejected else ""))
+    print(
+        f"rejected      {state.rejected}"
+        + (" (green-agent submit --retry-rejected, or --discard-rejected)" if state.rejected else "")
+    )
     for rejection in state.rejections:
         print(f"              {rejection.record}: {rejection.problem}")
     print(f"lost          {state.lost}" + (f", last {state.last_lost}{_after_loss(call)}" if state.lost else ""))

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from issuer.cli import api_keys, carbon, credentials, keys, nodes, parties, serve, setup
+from issuer.cli import api_keys, carbon, credentials, keys, nodes, parties, serve, setup, status
 from issuer.cli.arguments import EXIT_DONE, EXIT_REFUSED, Command, Commands, Parser, shared_options
 from issuer.cli.output import Answer
 from schemas.errors import GreenError
 
-_MODULES: Final = (setup, serve, keys, parties, nodes, api_keys, credentials, carbon)
+_MODULES: Final = (setup, serve, keys, parties, nodes, api_keys, credentials, status, carbon)
 
 _EPILOG: Final = """\
 a first issuer on this machine:

@@ -37,7 +37,7 @@ def register(commands: Commands) -> None:
         example="green-issuer nodes invite node-7 --tenant acme --region DEU --tdp-w 700",
     )
     _add_details(parser)
-    parser.add_argument("--valid-hours", type=positive, help="how long the token opens (default: 24, at most 720)")
+    parser.add_argument("--valid-hours", type=_hours, help="how long the token opens (default: 24, at most 720)")
     parser = nodes.add(
         "add",
         _add,
@@ -57,6 +57,13 @@ def register(commands: Commands) -> None:
         example="green-issuer nodes revoke node-7",
     )
     parser.add_argument("node_id", metavar="NODE")
+
+
+def _hours(text: str) -> int:
+    hours = positive(text)
+    if timedelta(hours=hours) > enrolment.MAX_VALIDITY:
+        raise argparse.ArgumentTypeError(f"{text} is more than 720 hours")
+    return hours
 
 
 def _add_details(parser: Parser) -> None:
@@ -91,6 +98,7 @@ async def _invite(arguments: argparse.Namespace) -> Answer:
         now = times.from_microseconds(issuer.now_us)
         token = await enrolment.invite(issuer.store, _details(arguments), now, secrets.token_bytes, validity)
         await issuer.store.log.append(issuer.now_us, ACTOR, "invite-node", arguments.node_id, "")
+        development = " --development" if issuer.settings.development else ""
     expires = times.render_seconds(now + validity)
     return Answer(
         value={"node_id": arguments.node_id, "token": token, "expires": expires, "issuer": issuer.settings.public_url},
@@ -99,7 +107,7 @@ async def _invite(arguments: argparse.Namespace) -> Answer:
             token,
             "",
             "On the node:",
-            f"  green-agent enroll --issuer {issuer.settings.public_url} --token {token}",
+            f"  green-agent enroll --issuer {issuer.settings.public_url} --token {token}{development}",
         ),
     )
 

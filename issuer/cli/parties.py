@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from did.web import did_of
 from issuer.cli.arguments import Commands, shown_name, slug
@@ -13,9 +14,13 @@ from issuer.cli.setup import make_private
 from issuer.clock import SystemClock
 from issuer.keyring import Keyring
 from issuer.node_details import check_tenant_subject
+from issuer.settings import SettingsError
 from issuer.store.records import ROOT_SLUG, TenantRecord
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
+
+_HOLDER: Final = "did:key:zDnaeVfMTW2FXNunxZaGLTQqg8q28KdNX31teQHFicGGwnQWS"
+_SUBJECT_HELP: Final = "its DID (green-wallet did prints a holder's) or URL, if credentials shall name it"
 
 
 def register(commands: Commands) -> None:
@@ -37,12 +42,21 @@ def register(commands: Commands) -> None:
         "add",
         _add_tenant,
         summary="add a tenant",
-        example="green-issuer tenants add acme --name 'Acme GmbH' --subject did:web:acme.example",
+        example=f"green-issuer tenants add acme --name 'Acme GmbH' --subject {_HOLDER}",
     )
     parser.add_argument("tenant", metavar="TENANT", type=slug, help="stands in URLs of its credentials")
     parser.add_argument("--name", type=shown_name, required=True, help="name for people to read")
-    parser.add_argument("--subject", type=_subject, help="its DID or URL, if credentials shall name it")
+    parser.add_argument("--subject", type=_subject, help=_SUBJECT_HELP)
     parser.add_argument("--issuer", metavar="SLUG", type=slug, default=ROOT_SLUG, help="which issuer (default: root)")
+    parser = tenants.add(
+        "set",
+        _set_tenant,
+        summary="change a tenant's name or subject, for credentials issued from then on; issued ones stay",
+        example=f"green-issuer tenants set acme --subject {_HOLDER}",
+    )
+    parser.add_argument("tenant", metavar="TENANT", type=slug)
+    parser.add_argument("--name", type=shown_name, help="name for people to read")
+    parser.add_argument("--subject", type=_subject, help=_SUBJECT_HELP)
     tenants.add("list", _list_tenants, summary="list the tenants", example="green-issuer tenants list")
 
 
@@ -84,6 +98,20 @@ async def _add_tenant(arguments: argparse.Namespace) -> Answer:
         value=_shown(tenant),
         heading=f"Added the tenant {tenant.id}.",
         advice=(f"Next: green-issuer nodes invite NODE --tenant {tenant.id} --region DEU --tdp-w 700",),
+    )
+
+
+async def _set_tenant(arguments: argparse.Namespace) -> Answer:
+    if arguments.name is None and arguments.subject is None:
+        raise SettingsError("what shall change? Give --name, --subject or both")
+    async with opened(arguments) as issuer:
+        tenant = await issuer.store.tenants.change(arguments.tenant, name=arguments.name, subject=arguments.subject)
+        detail = " ".join(name for name in ("name", "subject") if getattr(arguments, name) is not None)
+        await issuer.store.log.append(issuer.now_us, ACTOR, "set-tenant", tenant.id, detail)
+    return Answer(
+        value=_shown(tenant),
+        heading=f"Changed the tenant {tenant.id}.",
+        advice=("It applies to credentials issued from now on; those issued before stay as they are.",),
     )
 
 

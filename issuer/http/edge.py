@@ -1,7 +1,7 @@
 """The outermost layer of the service: what is true of every request and every answer, routed or not.
 
 It checks the Host header and the size of headers and target, gives each request an id, puts the security
-headers on each answer and logs what was refused. It stands outside the framework because the framework
+headers on each answer, answers HEAD as GET without the body, and logs what was refused. It stands outside the framework because the framework
 answers unknown paths and methods before its own middleware runs.
 """
 
@@ -15,11 +15,11 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import structlog
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from issuer import problems
-from issuer.http.errors import HeadersTooLargeError, HostRefusedError, ParameterError, RequestError, TargetTooLongError
+from issuer.http.errors import HeadersTooLargeError, HostRefusedError, RequestError, TargetTooLongError
 from issuer.settings import Settings
 
 _LOG = structlog.get_logger("issuer.http")
@@ -67,7 +67,11 @@ class Edge:
         request_id = str(uuid.uuid4())
         # A dictionary of its own: servers may hand the same state to every request.
         scope["state"] = {**(scope.get("state") or {}), "request_id": request_id}
-        answer = _Answer(send, request_id, self._headers)
+        method = scope["method"]
+        answer = _Answer(send, request_id, self._headers, bodiless=method == HttpMethod.HEAD)
+        if method == HttpMethod.HEAD:
+            # RFC 9110 §9.3.2: the same as GET but for the content, so no route has to know it.
+            scope["method"] = HttpMethod.GET
         started_s = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -81,7 +85,7 @@ class Edge:
                     # Half an answer must not look whole: the server cuts the connection.
                     raise
                 await answer.refuse(error)
-            _log(scope, answer.status, time.monotonic() - started_s)
+            _log(scope, method, answer.status, time.monotonic() - started_s)
 
     def _check(self, scope: HTTPScope) -> None:
         headers = list(scope["headers"])
@@ -91,7 +95,6 @@ class Edge:
             raise HeadersTooLargeError(f"at most {self._header_max_bytes} bytes of headers are read")
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _MAX_TARGET_BYTES:
             raise TargetTooLongError(f"at most {_MAX_TARGET_BYTES} bytes of path and query are read")
-        _check_framing({name.lower() for name, _ in headers})
         self._check_host([value for name, value in headers if name.lower() == b"host"])
 
     def _check_host(self, values: list[bytes]) -> None:
@@ -117,18 +120,14 @@ def _has_port(host: str) -> bool:
     return urlsplit("//" + host).port is not None
 
 
-def _check_framing(names: Iterable[bytes]) -> None:
-    if {b"content-length", b"transfer-encoding"} <= set(names):
-        raise ParameterError("Content-Length and Transfer-Encoding exclude each other")
-
-
 class _Answer:
     """One answer on its way out."""
 
-    def __init__(self, send: Send, request_id: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, request_id: str, headers: Iterable[tuple[bytes, bytes]], *, bodiless: bool) -> None:
         self._send = send
         self._request_id = request_id
         self._headers = headers
+        self._bodiless = bodiless
         self.status = 0
 
     @property
@@ -146,6 +145,8 @@ class _Answer:
                 *((name, value) for name, value in _UNLESS_SET if name not in names),
                 (b"x-request-id", self._request_id.encode("ascii")),
             ]
+        elif self._bodiless and message["type"] == "http.response.body":
+            message["body"] = b""
         await self._send(message)
 
     async def refuse(self, error: Exception) -> None:
@@ -161,9 +162,9 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _log(scope: HTTPScope, status: int, seconds: float) -> None:
+def _log(scope: HTTPScope, method: str, status: int, seconds: float) -> None:
     facts: dict[str, Any] = {
-        "method": scope["method"],
+        "method": method,
         "path": _shown(scope["path"]),
         "status": status,
         "duration_ms": round(seconds * 1000, 1),

@@ -126,7 +126,7 @@ async def _apply(service: Service, caller: Caller, credential: str, *, purpose: 
     if on:
         return await status.revoke(credential, "", caller.actor, now_us, tenant_id=tenant_id)
     if (await status.entry(credential, tenant_id=tenant_id)).revoked_us is not None:
-        raise AlreadyRevokedError("the credential is revoked, for good; issue a new one instead")
+        raise AlreadyRevokedError
     return False
 
 

@@ -108,9 +108,7 @@ async def enrol_node(request: Request[Any, Any, Any]) -> Response[bytes]:
     with counted(request):
         raw = await read_json(request, max_bytes=settings.telemetry_max_bytes, timeout_s=settings.body_timeout_s)
         asked = _shape(strict_json.parse_object(raw), enrolment.EnrolmentRequest)
-        now = service.clock.now()
-        node = await enrolment.enrol(service.store, asked, now)
-    await service.store.log.append(times.to_microseconds(now), f"node:{node.id}", "enrol", node.id, node.key_uri)
+        node = await enrolment.enrol(service.store, asked, service.clock.now())
     return json_answer(node_view(node), HTTPStatus.CREATED)
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import RowMapping, select, update
 
 from issuer.store.database import AsyncConnection, Database
 from issuer.store.errors import InvitationSpentError, NotFoundError
+from issuer.store.log import append_entry
 from issuer.store.models import ENROLMENT_TOKEN, NODE
 from issuer.store.records import Invitation, NodeRecord
 from issuer.store.rows import column_values, read_record
@@ -34,7 +35,7 @@ class Enrolments:
             return await _consume(connection, token_sha256, now_us, key_uri=None)
 
     async def enrol(self, token_sha256: bytes, jwk: JsonObject, key_uri: str, now_us: int) -> NodeRecord:
-        """Use a token up and return the node that it registers, in one transaction.
+        """Use a token up and return the node that it registers, in one transaction, with its entry in the audit log.
 
         An agent whose answer was lost may ask again: the same token with the same key returns the same node.
         Raises NotFoundError, InvitationSpentError, and ConflictError if the node id or the key is taken.
@@ -49,6 +50,10 @@ class Enrolments:
                 return read_record(NodeRecord, earlier)
             node = _node(invitation, jwk, key_uri, now_us)
             await connection.execute(NODE.insert().values(column_values(node)))
+            # Here, not in the caller: asked again and again for the same node, the log must not grow each time.
+            await append_entry(
+                connection, at_us=now_us, actor=f"node:{node.id}", action="enrol", target=node.id, detail=key_uri
+            )
         return node
 
 

@@ -38,9 +38,13 @@ class ConflictError(StoreError):
 
 
 class AlreadyRevokedError(ConflictError):
-    """A revocation never reverts."""
+    """A revocation never reverts, and a record whose credential was revoked gets no other one."""
 
     title = "The credential is revoked"
+
+    def __init__(self, detail: str = "the credential is revoked, for good; its record gets no second one") -> None:
+        """Say what cannot be done any more."""
+        super().__init__(detail)
 
 
 class NotFoundError(StoreError):

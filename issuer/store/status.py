@@ -158,7 +158,7 @@ async def _entry(connection: AsyncConnection, credential_id: str, tenant_id: str
 async def _refuse_revoked(connection: AsyncConnection, credential_id: str) -> None:
     query = select(_ENTRY.revoked_us).where(_ENTRY.credential_id == credential_id)
     if (await connection.execute(query)).scalar() is not None:
-        raise AlreadyRevokedError("the credential is revoked, for good; issue a new one instead")
+        raise AlreadyRevokedError
 
 
 async def _status_list(connection: AsyncConnection, list_id: str) -> StatusListRecord | None:

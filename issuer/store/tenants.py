@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from issuer.store.database import Database
+from issuer.store.errors import NotFoundError
 from issuer.store.models import TENANT
 from issuer.store.records import TenantRecord
 from issuer.store.rows import column_values, read_record
@@ -24,6 +25,20 @@ class Tenants:
         async with self._database.write() as connection:
             await connection.execute(TENANT.insert().values(column_values(tenant)))
         return tenant
+
+    async def change(self, tenant_id: str, *, name: str | None = None, subject: str | None = None) -> TenantRecord:
+        """Return the tenant with another name or subject (None: as it was), for what is issued from now on.
+
+        Raises NotFoundError.
+        """
+        given = {column: value for column, value in (("name", name), ("subject", subject)) if value is not None}
+        async with self._database.write() as connection:
+            if given:
+                await connection.execute(update(TENANT).where(TENANT.c.id == tenant_id).values(given))
+            row = (await connection.execute(select(TENANT).where(TENANT.c.id == tenant_id))).mappings().first()
+        if row is None:
+            raise NotFoundError(f"there is no tenant {tenant_id!r}")
+        return read_record(TenantRecord, row)
 
     async def get(self, tenant_id: str) -> TenantRecord | None:
         """Return the tenant with this id, or None."""

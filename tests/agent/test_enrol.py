@@ -84,7 +84,14 @@ def test_a_refusal_brings_the_issuers_reason():
         enrol(ScriptedTransport(problem(401, "Unauthorized", "the invite token is unknown")), TOKEN, SIGNER)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"node": 1}', b'{"node_id": 7}'])
+def test_a_reason_cannot_write_on_the_terminal():
+    with pytest.raises(EnrolmentError, match=r"401: \?31mx\?$"):
+        enrol(ScriptedTransport(problem(401, "Unauthorized", "\u009b31mx\u202e")), TOKEN, SIGNER)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"node": 1}', b'{"node_id": 7}', b'{"node_id": ""}', b'{"node_id": "\xc2\x9b2J"}']
+)
 def test_an_answer_of_something_else_is_no_enrolment(body):
     with pytest.raises(EnrolmentError, match="no enrolment"):
         read_answer(Answer(200, {}, body), SIGNER)

@@ -32,6 +32,15 @@ def test_what_is_enqueued_is_on_disk_for_the_next_process(spool, folder, clock):
     assert (folder / "pending" / name).read_bytes() == b'{"a":1}'
 
 
+def test_what_is_no_file_is_no_record(spool, folder):
+    (folder / "pending" / "1.json").mkdir()
+    (folder / "pending" / "2.json").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pending" / "3.json")
+    name = spool.enqueue(b"{}")
+
+    assert spool.pending() == [name]
+
+
 def test_records_come_back_in_the_order_in_which_they_came(spool, clock):
     names = []
     for _ in range(5):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from agent.contact import ContactBook, read
-from agent.errors import NoAnswerError, SpoolBusyError
+from agent.errors import NoAnswerError, SpoolBusyError, SpoolError
 from agent.record import Labels, signed_record
 from agent.retry import Answer
 from agent.spool import Spool
@@ -201,6 +201,26 @@ def test_a_record_that_the_disk_damaged_is_set_aside_and_does_not_stop_the_queue
     assert sent.acknowledged == ["i-2"]
     assert len(bench.spool.rejected()) == 1
     assert bench.posted() == ["i-2"]
+
+
+class SpoolWithABadSector(Spool):
+    """Its oldest record cannot be read."""
+
+    def load(self, name):
+        if name == self.pending()[0]:
+            raise SpoolError(f"{name} in the spool cannot be read: Input/output error")
+        return super().load(name)
+
+
+def test_a_record_that_cannot_be_read_stays_and_does_not_stop_the_queue(tmp_path):
+    bench = Bench(tmp_path, issue)
+    bench.enqueue("i-1", "i-2", "i-3")
+    spool = SpoolWithABadSector(tmp_path / "spool", bench.clock)
+    bench.give_up_after = 2
+    sent = Submitter(spool, bench.transport, bench.clock, sleep=bench.sleep, fraction=lambda: 1.0).drain()
+
+    assert (sent.acknowledged, sent.remaining) == (["i-2", "i-3"], 1)
+    assert "Input/output error" in sent.failure
 
 
 def test_a_credential_that_cannot_be_stored_leaves_the_record_in_the_spool(tmp_path):

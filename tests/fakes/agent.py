@@ -320,7 +320,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(201, {}, credential_for(inference_id))
         else:
             status, _, after = step.partition(" ")
-            self._answer(int(status), {"Retry-After": after} if after else {}, problem(int(status)).body)
+            refusal = problem(int(status))
+            self._answer(refusal.status, {**refusal.headers} | ({"Retry-After": after} if after else {}), refusal.body)
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import sqlite3
 import stat
 
 import pytest
@@ -185,6 +186,47 @@ def test_a_tenant_may_be_named_by_a_did(issuer):
     assert [item["id"] for item in _json(issuer("tenants", "list", "--json"))] == ["acme", "umbra"]
 
 
+def test_a_tenant_gets_another_subject_and_keeps_its_name(issuer):
+    did = "did:key:zDnaeVfMTW2FXNunxZaGLTQqg8q28KdNX31teQHFicGGwnQWS"
+    changed = _json(issuer("tenants", "set", "acme", "--subject", did, "--json"))
+    assert changed == {"id": "acme", "name": "Acme", "subject": did, "issuer": "root"}
+    assert _json(issuer("tenants", "set", "acme", "--name", "Acme GmbH", "--json"))["subject"] == did
+    assert _json(issuer("tenants", "list", "--json")) == [changed | {"name": "Acme GmbH"}]
+
+
+@pytest.mark.parametrize(("words", "said"), [(["acme"], "--subject"), (["nobody", "--name", "x"], "nobody")])
+def test_a_tenant_change_that_cannot_be_says_why(issuer, words, said):
+    code, _, err = issuer("tenants", "set", *words)
+    assert code == 1
+    assert said in err
+
+
+def test_the_tenant_of_the_examples_is_one_that_a_wallet_can_hold():
+    for words in ("tenants add", "tenants set"):
+        assert "--subject did:key:" in LEAVES[words].epilog
+
+
+def test_closing_the_status_lists_after_a_restore_closes_each_issuers_and_may_be_repeated(issuer, tmp_path):
+    _json(issuer("issuers", "add", "berlin", "--name", "Berlin", "--json"))
+    _open_list(tmp_path / "data" / "issuer.db", "root")
+    closed = _json(issuer("status", "close-lists", "--json"))
+    assert closed == [{"issuer": "berlin", "closed": 0}, {"issuer": "root", "closed": 1}]
+    again = _json(issuer("status", "close-lists", "--issuer", "root", "--json"))
+    assert again == [{"issuer": "root", "closed": 0}]
+    code, _, err = issuer("status", "close-lists", "--issuer", "nobody")
+    assert code == 1
+    assert "nobody" in err
+
+
+def _open_list(database, issuer_slug):
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO status_list (id, issuer_slug, number, size, capacity, allocated, version, created_us, changed_us)"
+            " VALUES ('a', ?, 1, 131072, 65536, 1, 0, 1, 1)",
+            (issuer_slug,),
+        )
+
+
 def test_a_tenant_that_exists_is_refused(issuer):
     code, _, err = issuer("tenants", "add", "acme", "--name", "Other")
     assert code == 1
@@ -264,7 +306,17 @@ def test_an_invitation_is_a_token_with_an_end(issuer):
         "nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700", "--valid-hours", "1"
     )
     assert code == 0
-    assert f"green-agent enroll --issuer {ADDRESS} --token " in out
+    [line] = [line for line in out.splitlines() if "green-agent enroll" in line]
+    assert f"green-agent enroll --issuer {ADDRESS} --token gci_" in line
+    assert line.endswith(" --development")
+
+
+def test_an_invitation_of_a_public_issuer_needs_no_development(run):
+    assert run("init", "--public-url", "https://issuer.example")[0] == 0
+    assert run("tenants", "add", "acme", "--name", "Acme")[0] == 0
+    _, out, _ = run("nodes", "invite", "n", "--tenant", "acme", "--region", "CAMX", "--tdp-w", "700")
+    assert "green-agent enroll --issuer https://issuer.example" in out
+    assert "--development" not in out
 
 
 def test_a_revoked_node_stays_listed(issuer, tmp_path):
@@ -324,6 +376,7 @@ def test_the_commands_are_those_that_are_promised():
         "issuers list",
         "tenants add",
         "tenants list",
+        "tenants set",
         "nodes add",
         "nodes invite",
         "nodes list",
@@ -336,6 +389,7 @@ def test_the_commands_are_those_that_are_promised():
         "suspend",
         "reinstate",
         "certificates list",
+        "status close-lists",
         "carbon lookup",
     }
 
@@ -364,6 +418,8 @@ def test_every_command_has_help_with_an_example_that_parses(words, capsys):
         ["tenants", "add", "x", "--name", "a\nb"],
         ["tenants", "add", "x", "--name", "x", "--subject", "no iri"],
         ["nodes", "invite", "n", "--tenant", "acme", "--region", "DE", "--tdp-w", "0"],
+        ["nodes", "invite", "n", "--tenant", "acme", "--region", "DE", "--tdp-w", "7", "--valid-hours", "721"],
+        ["keys", "rotate", "--algorithm", "RS256"],
         ["api-keys", "add", "--scope", "read"],
         ["api-keys", "add", "--tenant", "a", "--all-tenants"],
         ["api-keys", "add", "--tenant", "a", "--scope", "root"],

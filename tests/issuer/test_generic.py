@@ -111,7 +111,7 @@ async def test_a_status_list_or_presentation_is_refused_as_a_full_iri_too(works:
 
 
 @pytest.mark.parametrize(
-    "id",
+    "url",
     [
         "https://oracle.example/status/revocation/1",
         "HTTPS://Oracle.example/status/revocation/1",
@@ -120,9 +120,9 @@ async def test_a_status_list_or_presentation_is_refused_as_a_full_iri_too(works:
         "https://oracle.example",
     ],
 )
-async def test_nothing_is_said_of_what_stands_below_the_issuer_s_own_url(works: Works, id: str) -> None:
-    await refused(works, "issuer's own URL", id=id)
-    await refused(works, "issuer's own URL", credentialSubject={"id": id, "type": "StatusList2021"})
+async def test_nothing_is_said_of_what_stands_below_the_issuer_s_own_url(works: Works, url: str) -> None:
+    await refused(works, "issuer's own URL", id=url)
+    await refused(works, "issuer's own URL", credentialSubject={"id": url, "type": "StatusList2021"})
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,14 @@ async def test_a_stranger_cannot_fill_the_log_in_a_revoked_node_s_name(works: Wo
     assert len(await works.store.log.page()) == before
 
 
+async def test_whoever_has_a_revoked_node_s_key_cannot_fill_the_log_either(works: Works) -> None:
+    await works.store.nodes.revoke("node-7")
+    for number in range(30):
+        with pytest.raises(NodeRevokedError):
+            await works.issuance.issue_telemetry(fakes.posted(inference_id=f"inference-{number}"))
+    assert len([entry for entry in await works.store.log.page() if entry.action == "refuse"]) == 10
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [

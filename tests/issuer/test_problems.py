@@ -110,7 +110,8 @@ def test_a_malformed_parameter_without_a_name_has_a_detail_too():
 
 
 def test_a_refused_method_says_which_are_allowed():
-    assert problems.headers_of(MethodNotAllowedException(headers={"allow": "GET"})) == {"allow": "GET"}
+    for given, said in (("GET, OPTIONS", "GET, HEAD"), ("OPTIONS, POST", "POST"), ("POST, GET", "GET, HEAD, POST")):
+        assert problems.headers_of(MethodNotAllowedException(headers={"allow": given})) == {"allow": said}
 
 
 def test_headers_come_with_their_errors():
@@ -119,7 +120,9 @@ def test_headers_come_with_their_errors():
     assert problems.headers_of(ParsingError("x")) == {}
 
 
-@pytest.mark.parametrize("error", [SignerError("/keys/root.pem is gone"), KeyMismatchError("/keys/root.pem is another")])
+@pytest.mark.parametrize(
+    "error", [SignerError("/keys/root.pem is gone"), KeyMismatchError("/keys/root.pem is another")]
+)
 def test_a_signing_key_that_fails_is_a_fault_that_may_pass_and_names_no_file(error):
     problem = problems.problem_of(error, INSTANCE)
     assert (problem.status, problem.type.rpartition("#")[2]) == (503, "SIGNING_KEY_UNAVAILABLE")

@@ -118,6 +118,7 @@ async def test_a_revocation_never_reverts(any_site):
         answer = await any_site.post(STATUS, _update(credential["id"], purpose, bit), headers)
         assert answer.status_code == 409
         assert problem(answer) == "CONFLICT"
+        assert "its record gets no second one" in answer.json()["detail"]
     assert await _bit(any_site, credential, "statusListCredential")
 
 

@@ -50,6 +50,16 @@ async def test_while_the_service_cannot_open_a_rotated_key_records_wait_and_none
     assert issued.json()["proof"]["verificationMethod"].endswith("#key-2")
 
 
+async def test_a_tenant_s_new_subject_stands_in_what_is_issued_from_then_on(site):
+    before = await site.telemetry()
+    store = site.store()
+    await store.tenants.change("acme", subject="did:web:acme.example")
+    await store.close()
+    after = await site.telemetry(inference_id="inference-2")
+    assert after.json()["credentialSubject"]["tenantId"] == "did:web:acme.example"
+    assert (await site.telemetry()).content == before.content
+
+
 async def test_the_same_record_again_gets_the_same_bytes(any_site):
     first = await any_site.telemetry()
     any_site.clock.advance(timedelta(days=400))

@@ -27,7 +27,15 @@ def test_every_command_helps_with_a_real_example(home, command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("fly",), ("status", "--fast"), ("enroll",), ("submit", "--wait", "-1"), ("submit", "--retry-rejected", "--discard-rejected"), ("meters", "--check", "soon")],
+    [
+        (),
+        ("fly",),
+        ("status", "--fast"),
+        ("enroll",),
+        ("submit", "--wait", "-1"),
+        ("submit", "--retry-rejected", "--discard-rejected"),
+        ("meters", "--check", "soon"),
+    ],
 )
 def test_a_call_that_cannot_be_understood_is_64_and_says_why(home, arguments):
     ran = home.run(*arguments)

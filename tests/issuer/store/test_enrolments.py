@@ -31,6 +31,14 @@ async def _enrol(store, key_uri="urn:a", now_us=NOW_US + 1):
     return await store.enrolments.enrol(TOKEN, JWK, key_uri, now_us)
 
 
+async def test_a_node_that_enrols_again_and_again_stands_once_in_the_log(store):
+    await store.enrolments.invite(INVITATION)
+    for later_us in range(1, 4):
+        await _enrol(store, now_us=NOW_US + later_us)
+    (entry,) = await store.log.page(target="node-7")
+    assert (entry.actor, entry.action, entry.detail) == ("node:node-7", "enrol", "urn:a")
+
+
 async def test_a_token_gives_its_invitation(store):
     await store.enrolments.invite(INVITATION)
     assert await store.enrolments.consume(TOKEN, NOW_US + 99) == INVITATION

@@ -1,5 +1,6 @@
 """Tenants, by id."""
 
+import msgspec
 import pytest
 
 from issuer.store.errors import ConflictError, NotFoundError
@@ -9,6 +10,19 @@ from tests.fakes.stored import NOW_US
 async def test_a_tenant_comes_back_as_it_was_added(store):
     added = await store.tenants.add("zeta", "root", "Zeta", "did:web:zeta.example", now_us=NOW_US)
     assert await store.tenants.get("zeta") == added
+
+
+async def test_a_tenant_changes_only_in_what_is_given(store):
+    added = await store.tenants.add("zeta", "root", "Zeta", now_us=NOW_US)
+    changed = await store.tenants.change("zeta", subject="did:web:zeta.example")
+    assert changed == msgspec.structs.replace(added, subject="did:web:zeta.example")
+    assert await store.tenants.change("zeta", name="Zeta AG") == msgspec.structs.replace(changed, name="Zeta AG")
+    assert await store.tenants.get("zeta") == msgspec.structs.replace(changed, name="Zeta AG")
+
+
+async def test_an_unknown_tenant_cannot_change(store):
+    with pytest.raises(NotFoundError, match="nobody"):
+        await store.tenants.change("nobody", name="x")
 
 
 async def test_an_unknown_tenant_is_none(store):
