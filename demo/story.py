@@ -96,6 +96,7 @@ class Story:
 
     def tell(self) -> None:
         """Walk the whole way. Raises StepError with the step that failed in ``walk.step``."""
+        self._say_where()
         self._prepare()
         self._start_services()
         self._enrol()
@@ -116,6 +117,13 @@ class Story:
         forever.wait()
 
     # -- the steps --
+
+    def _say_where(self) -> None:
+        self._console.print("The real programs of this project run here, each command as you would type it, after")
+        self._console.print("  . .venv/bin/activate", style="dim", markup=False)
+        for name, value in self._walk.environment.items():
+            self._console.print(f"  export {name}={shlex.quote(value)}", style="dim", markup=False)
+        self._console.print("The variables ending in DEVELOPMENT allow http and this machine: for trying out only.")
 
     def _prepare(self) -> None:
         walk = self._walk
@@ -252,7 +260,7 @@ class Story:
         self._console.print(
             f"  {walk.file('credential.json')}   what the customer holds\n"
             f"  {walk.file('report.json')}       every check of the verifier, with its reason\n"
-            f"  green-verifier verify {walk.file('credential.json')} --offline --evidence {walk.out} "
+            f"  .venv/bin/green-verifier verify {walk.file('credential.json')} --offline --evidence {walk.out} "
             "--trust-evidence --allow-simulated\n"
             "  README.md                  the same walk by hand, and what each part proves",
             markup=False,

@@ -30,6 +30,7 @@ from verifier.verify import Expectation, refused_at_gate, verify_credential, ver
 from verifier.visible import visible
 
 USAGE: Final = 64
+MAX_PORT: Final = 65535
 EXIT_CODES: Final = {Outcome.VERIFIED: 0, Outcome.REFUSED: 1, Outcome.INCONCLUSIVE: 2}
 
 _EXAMPLES: Final = """\
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_verify(commands.add_parser("verify", help="check one document and explain the verdict"))
     serve = commands.add_parser("serve", help="serve the verifier over HTTP, with a page to paste a credential into")
+    serve.epilog = "example: green-verifier serve --port 8090 --settings verifier.toml"
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default: 8090)")
     serve.add_argument("--settings", metavar="FILE", type=Path, help="settings as TOML; GREEN_VERIFIER_* go on top")
@@ -119,7 +121,7 @@ def _verify(options: argparse.Namespace) -> int:
         raise UsageError("--trust-evidence is about a folder: say which with --evidence DIR")
     settings = _settings(options, os.environ)
     policy = _policy(options, settings)
-    now = datetime.now(UTC) if options.at is None else read_moment(options.at, "--at")
+    now = _moment(options.at)
     client = EgressClient(
         development=settings.development, timeout_s=settings.fetch_timeout_s, max_bytes=settings.fetch_max_bytes
     )
@@ -130,7 +132,11 @@ def _verify(options: argparse.Namespace) -> int:
         report = refused_at_gate(raw, error, policy, now)
     else:
         report = _judge(parsed, _evidence(parsed, options, settings, policy, client), policy, options, now)
-    _write(report, as_json=options.json)
+    try:
+        _write(report, as_json=options.json)
+    except BrokenPipeError:
+        # Who reads no further (`| head -1`) has not changed the verdict. Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_CODES[report.outcome]
 
 
@@ -140,6 +146,17 @@ def _judge(parsed: Document, evidence: Evidence, policy: Policy, options: argpar
     if options.challenge is not None or options.domain is not None:
         raise UsageError("--challenge and --domain are for presentations; this is a credential")
     return verify_credential(parsed, evidence, policy, now)
+
+
+def _moment(at: str | None) -> datetime:
+    now = datetime.now(UTC)
+    if at is None:
+        return now
+    moment = read_moment(at, "--at")
+    if moment > now:
+        note = "green-verifier: note: --at lies in the future, and nobody knows yet what will be revoked by then"
+        print(note, file=sys.stderr)
+    return moment
 
 
 def _settings(options: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
@@ -217,6 +234,7 @@ def _write(report: Report, *, as_json: bool) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         show(report, sys.stdout)
+        sys.stdout.flush()
     elif sys.stdout.isatty():
         # The same JSON in ASCII: what a stranger wrote must not steer the terminal.
         print(json.dumps(json.loads(report.to_json())))
@@ -227,7 +245,11 @@ def _write(report: Report, *, as_json: bool) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options, os.environ)
-    host, port = options.host or settings.host, options.port or settings.port
+    host, port = options.host or settings.host, options.port if options.port is not None else settings.port
+    if not 1 <= port <= MAX_PORT:
+        raise UsageError(f"--port: {port} is no port (1 to {MAX_PORT})")
+    if settings.policy:
+        read_policy(_read_file(Path(settings.policy)))
     try:
         from verifier.serve import serve
     except ModuleNotFoundError as error:

@@ -57,6 +57,12 @@ def check_pin(did: str, method: VerificationMethod, policy: Policy) -> None:
 
 
 def _provenance(did: str, fetched: Fetched, policy: Policy) -> Finding:
+    if fetched.origin == "network" and fetched.url.startswith("http:"):
+        return warning(
+            Notice.DEVELOPMENT,
+            f"the DID document was fetched from {fetched.url}, by http from this machine: "
+            "a development setting, and nothing vouches for it",
+        )
     if fetched.origin == "network":
         return passed(f"the DID document was fetched from {fetched.url}")
     if did in policy.pinned_keys:

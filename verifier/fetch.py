@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -91,15 +92,16 @@ class EgressClient:
         now = times.render_seconds(self._clock())
         try:
             async with asyncio.timeout(self._timeout_s):
-                media_type, body = await self._exchange(url, accept)
+                asked, media_type, body = await self._exchange(url, accept)
         except GreenError as error:
             return absent(url, error, origin="network", retrieved_at=now)
         except TimeoutError:
             late = FetchFailedError(f"no whole answer within {self._timeout_s:g} s")
             return absent(url, late, origin="network", retrieved_at=now)
-        return Fetched(url=url, origin="network", retrieved_at=now, body=body, media_type=media_type)
+        return Fetched(url=asked, origin="network", retrieved_at=now, body=body, media_type=media_type)
 
-    async def _exchange(self, url: str, accept: Sequence[str]) -> tuple[str, bytes]:
+    async def _exchange(self, url: str, accept: Sequence[str]) -> tuple[str, str, bytes]:
+        """Return the URL that was really asked, the media type and the body."""
         target = target_of(url)
         if target.scheme != "https" and not self._development:
             raise FetchBlockedError(f"{url[:60]!r} is not an https URL")
@@ -112,11 +114,14 @@ class EgressClient:
         async with self._client() as client:
             for address in addresses:
                 try:
-                    return await self._get(client, scheme, target, address, accept)
+                    answer = await self._get(client, scheme, target, address, accept)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     failure = error
                 except httpx.HTTPError as error:
                     raise FetchFailedError(f"the exchange broke off: {type(error).__name__}") from error
+                else:
+                    # In development a loopback host was asked by http, and a report must not say otherwise.
+                    return urlsplit(url)._replace(scheme=scheme).geturl(), *answer
         raise FetchFailedError("no connection to the host, or its certificate does not hold") from failure
 
     async def _addresses(self, target: Target) -> Sequence[str]:
@@ -130,7 +135,8 @@ class EgressClient:
         for address in addresses:
             reason = judge(address)
             if reason is not None:
-                raise FetchBlockedError(f"{target.host[:60]!r} is at a forbidden address ({reason})")
+                hint = "; --development allows this machine, to try things out" if is_loopback(address) else ""
+                raise FetchBlockedError(f"{target.host[:60]!r} is at a forbidden address ({reason}){hint}")
         return addresses
 
     def _client(self) -> httpx.AsyncClient:

@@ -9,6 +9,7 @@ class Notice(StrEnum):
     """A name for a program to look for; the finding's detail says it in words."""
 
     ASSURANCE_NOT_SHOWN = "ASSURANCE_NOT_SHOWN"
+    DEVELOPMENT = "DEVELOPMENT"
     DUPLICATE_CREDENTIAL = "DUPLICATE_CREDENTIAL"
     DUPLICATE_PROOF = "DUPLICATE_PROOF"
     EVIDENCE_NOT_CHECKED = "EVIDENCE_NOT_CHECKED"

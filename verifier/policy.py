@@ -36,6 +36,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ``require_evidence``: what cannot be checked again from its evidence is inconclusive, not a warning.
     ``require_status``: a credential that names no status list is refused.
     ``require_holder_binding``: credentials that name nobody as their tenant are refused in a presentation.
+    ``require_challenge``: a presentation that is checked without a challenge is inconclusive.
     ``require_understood``: credentials of types that this verifier does not know are refused.
     ``max_status_age_s``: a status list that the issuer signed longer ago than this leaves the status
     inconclusive. Our issuer signs its lists anew at least every hour.
@@ -51,6 +52,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     require_evidence: bool = False
     require_status: bool = False
     require_holder_binding: bool = False
+    require_challenge: bool = False
     require_understood: bool = False
     max_status_age_s: Age | None = None
     leeway_s: Leeway = 60

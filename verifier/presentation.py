@@ -20,7 +20,7 @@ from verifier.errors import (
     TypeMismatchError,
 )
 from verifier.notices import Notice
-from verifier.report import Finding, Outcome, Report, Result, failed, passed, warning
+from verifier.report import Finding, Outcome, Report, Result, failed, passed, undecided, warning
 from verifier.spelling import check_spelling
 
 MAX_CREDENTIALS: Final = 1000
@@ -82,7 +82,8 @@ def check_challenge(case: PresentationCase) -> Iterable[Finding]:
         _check_equal("challenge", proof, expected.challenge, InvalidChallengeError)
         _check_equal("domain", proof, expected.domain, InvalidDomainError)
     if case.expectation.challenge is None:
-        yield warning(
+        found = undecided if case.policy.require_challenge else warning
+        yield found(
             Notice.REPLAY_POSSIBLE, "no challenge was expected: this may be the copy of an earlier presentation"
         )
     else:

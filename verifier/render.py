@@ -42,9 +42,17 @@ _FACTS: Final = (
 LEGEND: Final = "✓ holds   ! holds, and you should know   · not checked   ? could not be checked   ✗ does not hold"
 
 
+class _Console(Console):
+    """A console that leaves a reader's going away to its caller: rich's own would exit with 1, our "refused"."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError."""
+        raise BrokenPipeError
+
+
 def show(report: Report, stream: TextIO) -> None:
-    """Write ``report`` to ``stream``; in colours only where that is a terminal."""
-    console = Console(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    """Write ``report`` to ``stream``; in colours only where that is a terminal. Raises BrokenPipeError."""
+    console = _Console(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
     console.print(_headline(report))
     console.print(_facts_table(report))
     console.print(_steps(report))
@@ -59,8 +67,8 @@ def _headline(report: Report) -> Text:
     words, style = _OUTCOMES[report.outcome]
     line = Text(words, style=style)
     if report.outcome is Outcome.VERIFIED:
-        warnings = len(report.warnings)
-        line.append(f"  with {warnings} warning{'s' if warnings != 1 else ''}" if warnings else "", style="yellow")
+        warned = ", ".join(dict.fromkeys(finding.problem or "" for finding in report.warnings))
+        line.append(f"  with warnings: {warned}" if warned else "", style="yellow")
     else:
         line.append(f"  {visible(report.problem or '')}: {visible(report.detail or '')}", style="not bold")
     return line

@@ -79,11 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", parents=[shared], help="make a wallet with a key of its own"))
     _add_import(commands.add_parser("import", parents=[shared], help="verify credentials and keep them"))
     did = commands.add_parser("did", parents=[shared], help="say who this wallet's holder is")
+    did.epilog = "example: CUSTOMER=$(green-wallet did)"
     did.set_defaults(act=_did)
     listing = commands.add_parser("list", parents=[shared], help="list what is held")
+    listing.epilog = "example: green-wallet list --json"
     listing.set_defaults(act=_list)
     show = commands.add_parser("show", parents=[shared], help="write one credential, byte for byte")
     show.add_argument("name", metavar="NAME", help="its id, inference id, or (the beginning of) its digest")
+    show.epilog = "example: green-wallet show demo-inference-1 > credential.json"
     show.set_defaults(act=_show)
     _add_present(commands.add_parser("present", parents=[shared], help="make a presentation for an auditor"))
     return parser

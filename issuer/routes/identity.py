@@ -17,8 +17,8 @@ from issuer.store.errors import NotFoundError
 from issuer.store.records import ROOT_SLUG
 
 DID_JSON: Final = "application/did+json"
-# A rotated key must be seen before what it signs expires from nobody's cache: short, and always asked again.
-_CACHE_CONTROL: Final = "public, max-age=60"
+# A new key signs from the moment of its rotation, so a cache has to ask each time; the ETag makes that cheap.
+_CACHE_CONTROL: Final = "public, no-cache"
 
 _DID_DOCUMENT: Final = Produces(200, DID_JSON, "The DID document (DID Core §5), retired keys included.")
 

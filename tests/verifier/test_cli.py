@@ -228,3 +228,28 @@ def test_a_terminal_without_the_marks_still_gets_the_verdict(place):
     done = subprocess.run(command, capture_output=True, check=False, cwd=place, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"VERIFIED" in done.stdout
+
+
+def test_a_verdict_for_a_time_to_come_is_told_to_be_one(place, capsys):
+    assert cli.main(["verify", "credential.json", "--offline", "--at", "2999-01-01T00:00:00Z"]) == 2
+    assert "future" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["0", "99999", "-1"])
+def test_what_is_no_port_is_said_in_one_line(port, capsys):
+    assert cli.main(["serve", "--port", port]) == cli.USAGE
+    assert "is no port" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_missing_is_said_before_the_service_starts(monkeypatch, capsys):
+    monkeypatch.setenv("GREEN_VERIFIER_POLICY", "/nowhere/policy.toml")
+    assert cli.main(["serve"]) == cli.USAGE
+    assert "/nowhere/policy.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_who_reads_no_further_does_not_change_the_verdict(place, form):
+    words = [sys.executable, "-m", "verifier", "verify", str(place / "credential.json"), "--offline", *form]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.close()
+        assert (run.wait(30), run.stderr.read()) == (2, b"")

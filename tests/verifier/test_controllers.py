@@ -6,7 +6,7 @@ import pytest
 
 from did.errors import UnsupportedDidMethodError
 from schemas.errors import ParsingError, ResourceLimitError
-from tests.fakes.verifier import Signatory, World, fetched, signer
+from tests.fakes.verifier import Signatory, World, fetched, problems, signer
 from verifier.controllers import body_of, resolve
 from verifier.errors import FetchBlockedError, FetchFailedError
 from verifier.evidence import NOTHING, Evidence, absent
@@ -59,3 +59,9 @@ def test_a_failed_fetch_is_raised_as_what_it_was(error):
 def test_a_failure_of_another_kind_is_a_failed_fetch():
     with pytest.raises(FetchFailedError):
         body_of(absent(URL, UnsupportedDidMethodError("why"), origin="network"))
+
+
+def test_a_document_that_came_by_http_from_this_machine_is_said_to_have():
+    world = World(issuer=Signatory(signer(1), "did:web:localhost%3A8080"), base="http://localhost:8080")
+    report = world.report()
+    assert ("issuer-key", "warning", "DEVELOPMENT") in problems(report)

@@ -287,6 +287,7 @@ async def test_a_document_is_fetched_over_a_real_connection(monkeypatch):
         client = EgressClient(development=True)
         fetched = await client.fetch(f"https://localhost:{port}/.well-known/did.json", ("application/did+json",))
     assert fetched.body == b"{}"
+    assert fetched.url == f"http://localhost:{port}/.well-known/did.json"
     assert f"host: localhost:{port}".encode() in heads[0].lower()
 
 

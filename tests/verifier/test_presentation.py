@@ -250,3 +250,9 @@ def test_the_formats_own_presentation_has_a_good_proof_and_challenge(world):
     assert report.check("challenge").result is Result.PASSED
     assert [inner.check("proof").result for inner in report.credentials] == [Result.PASSED] * 2
     assert report.check("double-counting").result is Result.PASSED
+
+
+def test_a_policy_may_demand_a_challenge():
+    world = World(policy=Policy(require_challenge=True))
+    report = judge_presentation(world, presentation(world.credential()), Expectation(None, None))
+    assert (report.outcome, report.problem) == (Outcome.INCONCLUSIVE, "REPLAY_POSSIBLE")
