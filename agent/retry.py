@@ -17,6 +17,9 @@ CAP_S: Final = 120.0
 LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _TEMPORARY: Final = frozenset({408, 425, 429})
+_CONFLICT: Final = 409
+TAKEN: Final = "the inference id is taken: sending it again never helps, use another --inference-id"
+"""What to tell about a record that ``is_taken``."""
 _MAX_PROBLEM_BYTES: Final = 16 * 1024
 _PROBLEM_JSON: Final = "application/problem+json"
 # The record lies ahead of the issuer's clock: it is taken as it is once that has caught up.
@@ -129,6 +132,14 @@ def _of_problem(answer: Answer, now: datetime) -> Refused | Later:
     if document.get("type") == _CLOCK_SKEW:
         return Later(reason, _retry_after(answer, now))
     return Refused(problem, reason)
+
+
+def is_taken(problem: bytes) -> bool:
+    """Return whether a problem document (JSON) says 409: the inference id has a credential, so no retry helps."""
+    try:
+        return strict_json.parse_object(problem).get("status") == _CONFLICT
+    except FormatError:
+        return False
 
 
 def printable(value: Json) -> str:

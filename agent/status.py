@@ -10,6 +10,7 @@ from agent.clock import Clock
 from agent.config import Settings
 from agent.contact import read
 from agent.home import Home
+from agent.retry import is_taken
 from agent.spool import Spool
 from schemas import strict_json, times
 from schemas.errors import FormatError
@@ -24,6 +25,8 @@ class Rejection(Struct, frozen=True, kw_only=True):
     """Its name in ``spool/rejected``."""
     problem: str
     """The problem document's type, then its detail."""
+    taken: bool
+    """Whether its inference id has a credential already, so that sending it again never helps."""
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -47,6 +50,11 @@ class Status(Struct, frozen=True, kw_only=True):
     lost: int
     """Records that found no room on the disk."""
     last_lost: str
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether some of the rejected may be taken once their cause is mended."""
+        return self.rejected > len(self.rejections) or not all(rejection.taken for rejection in self.rejections)
 
     @property
     def needs_attention(self) -> bool:
@@ -76,7 +84,7 @@ def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: b
             last_failure=last.last_failure,
             failure=last.failure,
             rejected=len(rejected),
-            rejections=tuple(Rejection(record=name, problem=_problem(spool, name)) for name in rejected[-_SHOWN:]),
+            rejections=tuple(_rejection(spool, name) for name in rejected[-_SHOWN:]),
             lost=losses.count,
             last_lost=_time(losses.last_wall_ns),
         )
@@ -93,9 +101,14 @@ def _time(wall_ns: int) -> str:
     return times.render_seconds(times.from_microseconds(wall_ns // 1000)) if wall_ns else ""
 
 
-def _problem(spool: Spool, name: str) -> str:
+def _rejection(spool: Spool, name: str) -> Rejection:
+    problem = spool.problem(name) or b"{}"
+    return Rejection(record=name, problem=_in_words(problem), taken=is_taken(problem))
+
+
+def _in_words(problem: bytes) -> str:
     try:
-        document = strict_json.parse_object(spool.problem(name) or b"{}")
+        document = strict_json.parse_object(problem)
     except FormatError:
         return "the problem document is damaged"
     return " ".join(str(document[member])[:300] for member in ("type", "title", "detail") if member in document)

@@ -17,7 +17,7 @@ from agent.clock import Clock
 from agent.contact import ContactBook
 from agent.errors import NoAnswerError, SpoolError
 from agent.files import make_folder, write_file
-from agent.retry import Acknowledged, Later, Refused, Verdict, judge, wait_s
+from agent.retry import Acknowledged, Later, Refused, Verdict, is_taken, judge, wait_s
 from agent.spool import Spool
 from agent.transport import Transport
 from schemas import jcs, telemetry, times
@@ -39,6 +39,8 @@ class Sent:
     """Inference ids, in the order of their credentials."""
     rejected: list[tuple[str, str]] = field(default_factory=list)
     """Names in the spool, each with the issuer's reason."""
+    taken: list[str] = field(default_factory=list)
+    """Names of those rejected whose inference id has a credential already; they stay rejected for ever."""
     remaining: int = 0
     failure: str = ""
     """What kept the rest, in one line; empty where nothing did."""
@@ -152,6 +154,8 @@ class Submitter:
             elif isinstance(verdict, Refused):
                 self._spool.reject(name, verdict.problem)
                 sent.rejected.append((name, verdict.reason))
+                if is_taken(verdict.problem):
+                    sent.taken.append(name)
                 _log.error("telemetry refused for good", extra={"record": name, "reason": verdict.reason})
         except OSError as error:
             return Later(f"the answer could not be stored: {error.strerror}")

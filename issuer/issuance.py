@@ -234,6 +234,7 @@ def _reservation(accepted: AcceptedTelemetry, claim: EnergyClaim, tenant: Tenant
         model_id=record.model_id,
         energy_kwh=decimals.render(claim.energy_kwh),
         operational_emissions_gco2e=decimals.render(claim.operational_emissions_gco2e),
+        emission_factor_type=claim.intensity.factor_type,
         assurance=accepted.assurance,
         simulated=accepted.simulated,
         record_digest=accepted.posted.record_digest,

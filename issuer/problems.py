@@ -120,6 +120,8 @@ def _of_http(error: HTTPException) -> tuple[str, str, int, str]:
     if isinstance(error, ValidationException):
         return "MALFORMED_VALUE_ERROR", "A parameter is malformed", status, _parameters(error)
     detail = _HTTP_DETAILS.get(status, "the request cannot be read")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := headers_of(error).get("allow")):
+        detail = f"this path answers {methods}, no other method"
     return name, HTTPStatus(status).phrase, status, detail
 
 

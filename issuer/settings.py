@@ -7,6 +7,7 @@ relative to the working directory, as everywhere else.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import tomllib
@@ -30,6 +31,8 @@ _Port = Annotated[int, Meta(ge=1, le=65535)]
 # The scheme, a host name or address, perhaps a port; nothing else, since did:web is derived from it and
 # the root document stands at /.well-known/did.json.
 _PUBLIC_URL: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+_ENDS_WITH_PORT: Final = re.compile(r":[0-9]{1,5}\Z", re.ASCII)
+_LARGEST_PORT: Final = 65535
 _ORIGIN: Final = _PUBLIC_URL
 
 
@@ -62,7 +65,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Address that the service listens on. Default loopback: a proxy that speaks TLS stands in front."""
 
     port: _Port = 8080
-    """Port that the service listens on. Default 8080."""
+    """Port that the service listens on. Default 8080; with ``development`` the port of ``public_url``, if it has
+    one: nothing stands in front of the service then."""
 
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     """Worker processes. More than one needs PostgreSQL, and a migrated database. Default 1."""
@@ -177,16 +181,30 @@ def load(
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"a setting cannot be used: {error}") from error
-    return _checked(settings)
+    settings = _checked(settings)
+    return settings if "port" in values else _with_port(settings)
+
+
+def _with_port(settings: Settings) -> Settings:
+    """Return the settings with the default of ``port``."""
+    port = int(settings.public_url.rpartition(":")[2]) if _ENDS_WITH_PORT.search(settings.public_url) else 0
+    if not settings.development or not 0 < port <= _LARGEST_PORT:
+        return settings
+    return msgspec.structs.replace(settings, port=port)
 
 
 def _from_file(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
+    for name in values:
+        if name not in _FIELDS:
+            near = ", ".join(difflib.get_close_matches(name, _FIELDS)) or ", ".join(sorted(_FIELDS))
+            raise SettingsError(f"{path}: {name!r} is no setting of the issuer; near it: {near}")
+    return values
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:

@@ -13,7 +13,8 @@ from agent.errors import MeterError
 from agent.meters.check import check
 from agent.meters.choose import survey
 from agent.meters.protocol import Meter
-from agent.status import collect
+from agent.retry import TAKEN
+from agent.status import Status, collect
 from schemas.strict_json import JsonObject
 
 
@@ -31,14 +32,18 @@ def status(call: Call) -> int:
     print(f"acknowledged  {state.acknowledged}, last {state.last_acknowledged or 'never'}")
     if state.failure:
         print(f"last failure  {state.last_failure}: {state.failure}")
-    print(
-        f"rejected      {state.rejected}"
-        + (" (green-agent submit --retry-rejected, or --discard-rejected)" if state.rejected else "")
-    )
+    print(f"rejected      {state.rejected}{_after_rejection(state)}")
     for rejection in state.rejections:
-        print(f"              {rejection.record}: {rejection.problem}")
+        print(f"              {rejection.record}: {rejection.problem}" + (f"; {TAKEN}" if rejection.taken else ""))
     print(f"lost          {state.lost}" + (f", last {state.last_lost}{_after_loss(call)}" if state.lost else ""))
     return int(state.needs_attention)
+
+
+def _after_rejection(state: Status) -> str:
+    if not state.rejected:
+        return ""
+    retry = "--retry-rejected once mended, or " if state.may_be_retried else ""
+    return f" (green-agent submit {retry}--discard-rejected)"
 
 
 def _after_loss(call: Call) -> str:

@@ -102,7 +102,8 @@ def _run(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--summary", metavar="FILE", help="write what was measured to FILE, as JSON")
     command.add_argument("--quiet", action="store_true", help="say nothing unless something goes wrong")
-    command.add_argument("work", metavar="-- CMD", nargs="*", help="the command and its arguments")
+    # All that follows its first word is kept, so that an option behind it is refused and never taken for one of ours.
+    command.add_argument("work", metavar="-- CMD", nargs=argparse.REMAINDER, help="the command and its arguments")
 
 
 def _status(command: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from agent.cli.call import Call
 from agent.clock import SystemClock
 from agent.config import Settings
 from agent.errors import SettingsError
+from agent.retry import TAKEN
 from agent.runner import Ran
 from agent.runner import run as run_measured
 from agent.session import open_session, open_submitter
@@ -22,6 +23,11 @@ from schemas.strict_json import JsonObject
 def run(call: Call) -> int:
     """Run the command measured; return its exit code, or end by the signal that ended it."""
     options = call.options
+    if any(word.startswith("-") for word in options.work):
+        raise SettingsError(
+            f"put -- before the command, so that its options are its own and ours are ours: "
+            f"green-agent run [--model ID] -- {options.work[0]} …"
+        )
     work = [*options.work, *call.work]
     if not work:
         raise SettingsError("which command? green-agent run --model ID -- CMD")
@@ -78,6 +84,8 @@ def _whereabouts(ran: Ran, settings: Settings, call: Call) -> str:
     if ran.sent is not None and ran.inference_id in ran.sent.acknowledged:
         kept = call.home.credentials / f"{ran.inference_id}.json"
         return f"credential in {kept}" if settings.keep_credentials else "credential issued"
+    if ran.sent is not None and set(ran.records) & set(ran.sent.taken):
+        return f"refused, kept in {call.home.spool / 'rejected'}; {TAKEN}"
     if ran.sent is not None and set(ran.records) & {name for name, _ in ran.sent.rejected}:
         return f"refused, kept in {call.home.spool / 'rejected'}; once mended: green-agent submit --retry-rejected"
     why = f" ({ran.sent.failure})" if ran.sent is not None and ran.sent.failure else ""

@@ -9,6 +9,7 @@ import msgspec
 from agent.cli.call import Call
 from agent.clock import SystemClock
 from agent.config import check_enrolled
+from agent.retry import TAKEN
 from agent.session import open_submitter
 from agent.spool import Spool
 
@@ -30,7 +31,7 @@ def submit(call: Call) -> int:
             print(f"discarded    {discarded}")
         print(f"acknowledged {len(sent.acknowledged)}, refused {len(sent.rejected)}, waiting {sent.remaining}")
         for name, reason in sent.rejected:
-            print(f"refused      {name}: {reason}")
+            print(f"refused      {name}: {reason}" + (f"; {TAKEN}" if name in sent.taken else ""))
         if sent.failure:
             print(f"because      {sent.failure}")
     return 1 if sent.remaining or sent.rejected else 0

@@ -8,6 +8,7 @@ import secrets
 from issuer.access import SCOPES
 from issuer.api_key import KEY_BYTES, key_hash, render_key
 from issuer.cli.arguments import Commands, shown_name, slug
+from issuer.cli.known import check_tenant
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer
 from issuer.store.records import ApiKeyRecord
@@ -19,7 +20,9 @@ _ID_BYTES = 8
 
 def register(commands: Commands) -> None:
     """Add the commands of this module."""
-    keys = commands.group("api-keys", "keys for the HTTP interface")
+    keys = commands.group(
+        "api-keys", "keys for the HTTP interface", example="green-issuer api-keys add --tenant acme --scope read"
+    )
     parser = keys.add(
         "add",
         _add,
@@ -51,6 +54,7 @@ def register(commands: Commands) -> None:
 async def _add(arguments: argparse.Namespace) -> Answer:
     api_key = render_key(secrets.token_bytes(KEY_BYTES))
     async with opened(arguments) as issuer:
+        await check_tenant(issuer.store, arguments.tenant)
         record = await issuer.store.api_keys.add(
             f"k-{secrets.token_hex(_ID_BYTES)}",
             key_hash(api_key),

@@ -52,9 +52,15 @@ class Commands:
         parser.set_defaults(run=run)
         return parser
 
-    def group(self, name: str, summary: str) -> Commands:
+    def group(self, name: str, summary: str, *, example: str) -> Commands:
         """Return the commands below a word, such as ``keys``."""
-        parser = self._subparsers.add_parser(name, help=summary, description=summary)
+        parser = self._subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         return Commands(parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser), self._shared)
 
 

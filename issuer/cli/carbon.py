@@ -12,7 +12,7 @@ from schemas import decimals
 
 def register(commands: Commands) -> None:
     """Add the commands of this module."""
-    carbon = commands.group("carbon", "the bundled carbon intensities")
+    carbon = commands.group("carbon", "the bundled carbon intensities", example="green-issuer carbon lookup DEU")
     parser = carbon.add(
         "lookup",
         _lookup,

@@ -46,7 +46,9 @@ def register(commands: Commands) -> None:
         parser.add_argument("target", metavar="CREDENTIAL|INFERENCE", help="URL or id of a credential, or inference id")
         parser.add_argument("--tenant", type=slug, help="whose it is; needed for an inference id")
         parser.add_argument("--reason", type=shown_name, help="for the audit log")
-    certificates = commands.group("certificates", "the credentials that were issued")
+    certificates = commands.group(
+        "certificates", "the credentials that were issued", example="green-issuer certificates list"
+    )
     parser = certificates.add(
         "list",
         _list,

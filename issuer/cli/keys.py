@@ -21,7 +21,7 @@ _COLUMNS = ("state", "algorithm", "key_id", "created", "uri")
 
 def register(commands: Commands) -> None:
     """Add the commands of this module."""
-    keys = commands.group("keys", "the signing keys of an issuer")
+    keys = commands.group("keys", "the signing keys of an issuer", example="green-issuer keys rotate")
     parser = keys.add(
         "list", _list, summary="list the keys, retired and revoked ones too", example="green-issuer keys list"
     )

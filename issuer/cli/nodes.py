@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from did.jwk import from_cryptography
 from issuer import enrolment
 from issuer.cli.arguments import Commands, Parser, positive, slug
+from issuer.cli.invitations import register as register_invitations
+from issuer.cli.known import check_new_node, check_tenant
 from issuer.cli.opened import ACTOR, opened
-from issuer.cli.output import Answer
+from issuer.cli.output import Answer, cell
 from issuer.errors import EnrolmentError
 from issuer.node_details import NodeDetails
 from issuer.node_view import node_view
@@ -29,7 +31,9 @@ _PUE_KINDS = ("metered", "reported", "default")
 
 def register(commands: Commands) -> None:
     """Add the commands of this module."""
-    nodes = commands.group("nodes", "the nodes whose telemetry is taken")
+    nodes = commands.group(
+        "nodes", "the nodes whose telemetry is taken", example="green-issuer nodes list --tenant acme"
+    )
     parser = nodes.add(
         "invite",
         _invite,
@@ -57,6 +61,7 @@ def register(commands: Commands) -> None:
         example="green-issuer nodes revoke node-7",
     )
     parser.add_argument("node_id", metavar="NODE")
+    register_invitations(nodes)
 
 
 def _hours(text: str) -> int:
@@ -96,6 +101,8 @@ async def _invite(arguments: argparse.Namespace) -> Answer:
     async with opened(arguments) as issuer:
         validity = timedelta(hours=arguments.valid_hours or issuer.settings.invite_ttl_hours)
         now = times.from_microseconds(issuer.now_us)
+        await check_tenant(issuer.store, arguments.tenant)
+        await check_new_node(issuer.store, arguments.node_id)
         token = await enrolment.invite(issuer.store, _details(arguments), now, secrets.token_bytes, validity)
         await issuer.store.log.append(issuer.now_us, ACTOR, "invite-node", arguments.node_id, "")
         development = " --development" if issuer.settings.development else ""
@@ -116,6 +123,8 @@ async def _add(arguments: argparse.Namespace) -> Answer:
     jwk = read_public_key(Path(arguments.key))
     async with opened(arguments) as issuer:
         now = times.from_microseconds(issuer.now_us)
+        await check_tenant(issuer.store, arguments.tenant)
+        await check_new_node(issuer.store, arguments.node_id, enrolment.check_node_key(jwk).thumbprint_uri)
         node = await enrolment.register(issuer.store, _details(arguments), jwk, now)
         await issuer.store.log.append(issuer.now_us, ACTOR, "add-node", node.id, node.key_uri)
     return Answer(value=node_view(node), heading=f"Registered {node.id} with the key {node.key_uri}.")
@@ -133,7 +142,7 @@ async def _show(arguments: argparse.Namespace) -> Answer:
     if node is None:
         raise NotFoundError(f"there is no node {arguments.node_id!r}; see green-issuer nodes list")
     facts = node_view(node)
-    return Answer(value=facts, advice=tuple(f"{name}: {value}" for name, value in facts.items()))
+    return Answer(value=facts, advice=tuple(f"{name}: {cell(value)}" for name, value in facts.items()))
 
 
 async def _revoke(arguments: argparse.Namespace) -> Answer:

@@ -42,6 +42,25 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return load(environment=os.environ, config=_config_path(arguments), overrides=overrides)
 
 
+def settings_of_issuer(arguments: argparse.Namespace) -> Settings:
+    """Return the settings in force for an issuer that ``init`` has made. Raises SettingsError where there is none."""
+    named = arguments.database_url or os.environ.get(PREFIX + "DATABASE_URL")
+    if _config_path(arguments) is None and not named:
+        # Before the settings are read: without an issuer they lack the public URL, which is not what is wrong.
+        _check_database(data_dir_of(arguments).absolute())
+    settings = settings_of(arguments)
+    if not settings.database_url:
+        _check_database(settings.data_path)
+    return settings
+
+
+def _check_database(folder: Path) -> None:
+    if not (folder / "issuer.db").exists():
+        raise SettingsError(
+            f"there is no issuer in {folder}; run green-issuer init first, or name its folder with --data-dir"
+        )
+
+
 def data_dir_of(arguments: argparse.Namespace) -> Path:
     """Return the data folder that the command line, the environment or the default names."""
     return Path(arguments.data_dir or os.environ.get(PREFIX + "DATA_DIR") or _DEFAULT_DATA_DIR).expanduser()
@@ -61,9 +80,7 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Opened]:
 
     Raises SettingsError, and StoreError where the database cannot be used.
     """
-    settings = settings_of(arguments)
-    if not settings.database_url and not (settings.data_path / "issuer.db").exists():
-        raise SettingsError(f"there is no issuer in {settings.data_path}; run green-issuer init first")
+    settings = settings_of_issuer(arguments)
     async with store_of(settings) as store:
         yield Opened(settings, store, times.to_microseconds(SystemClock().now()))
 

@@ -53,7 +53,7 @@ def cell(value: Json) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ",".join(cell(item) for item in value)
-    text = str(value)
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
     return text if text.isprintable() else ascii(text)[1:-1]
 
 

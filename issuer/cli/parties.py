@@ -8,6 +8,7 @@ from typing import Final
 from did.web import did_of
 from issuer.cli.arguments import Commands, shown_name, slug
 from issuer.cli.key_files import ALGORITHM_HELP, ALGORITHMS, new_key
+from issuer.cli.known import check_issuer, check_new_issuer, check_new_tenant, check_tenant
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer
 from issuer.cli.setup import make_private
@@ -25,7 +26,9 @@ _SUBJECT_HELP: Final = "its DID (green-wallet did prints a holder's) or URL, if 
 
 def register(commands: Commands) -> None:
     """Add the commands of this module."""
-    issuers = commands.group("issuers", "the identities that this service issues for")
+    issuers = commands.group(
+        "issuers", "the identities that this service issues for", example="green-issuer issuers list"
+    )
     parser = issuers.add(
         "add",
         _add_issuer,
@@ -37,7 +40,9 @@ def register(commands: Commands) -> None:
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help=f"of its first key {ALGORITHM_HELP}")
     parser.add_argument("--key-uri", metavar="URI", help="sign with an existing key, such as pkcs11:…, instead")
     issuers.add("list", _list_issuers, summary="list the issuers", example="green-issuer issuers list --json")
-    tenants = commands.group("tenants", "the customers whose inferences are certified")
+    tenants = commands.group(
+        "tenants", "the customers whose inferences are certified", example="green-issuer tenants add acme --name 'Acme'"
+    )
     parser = tenants.add(
         "add",
         _add_tenant,
@@ -71,6 +76,7 @@ def _subject(text: str) -> str:
 async def _add_issuer(arguments: argparse.Namespace) -> Answer:
     async with opened(arguments) as issuer:
         did = did_of(issuer.settings.public_url, "issuers", arguments.slug)
+        await check_new_issuer(issuer.store, arguments.slug)
         record = await issuer.store.issuers.add(arguments.slug, did, arguments.name, now_us=issuer.now_us)
         make_private(issuer.settings.keys_path)
         key = new_key(issuer.settings.keys_path, arguments.slug, arguments.algorithm, arguments.key_uri)
@@ -90,6 +96,8 @@ async def _list_issuers(arguments: argparse.Namespace) -> Answer:
 
 async def _add_tenant(arguments: argparse.Namespace) -> Answer:
     async with opened(arguments) as issuer:
+        await check_issuer(issuer.store, arguments.issuer)
+        await check_new_tenant(issuer.store, arguments.tenant)
         tenant = await issuer.store.tenants.add(
             arguments.tenant, arguments.issuer, arguments.name, arguments.subject, now_us=issuer.now_us
         )
@@ -105,6 +113,7 @@ async def _set_tenant(arguments: argparse.Namespace) -> Answer:
     if arguments.name is None and arguments.subject is None:
         raise SettingsError("what shall change? Give --name, --subject or both")
     async with opened(arguments) as issuer:
+        await check_tenant(issuer.store, arguments.tenant)
         tenant = await issuer.store.tenants.change(arguments.tenant, name=arguments.name, subject=arguments.subject)
         detail = " ".join(name for name in ("name", "subject") if getattr(arguments, name) is not None)
         await issuer.store.log.append(issuer.now_us, ACTOR, "set-tenant", tenant.id, detail)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from issuer.cli.arguments import Commands, port, positive
-from issuer.cli.opened import settings_of
+from issuer.cli.opened import settings_of_issuer
 from issuer.cli.output import Answer
-from issuer.settings import SettingsError
 
 
 def register(commands: Commands) -> None:
@@ -19,7 +18,7 @@ def register(commands: Commands) -> None:
         example="green-issuer serve --host 0.0.0.0 --port 8080",
     )
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=port, help="port to listen on (default: 8080)")
+    parser.add_argument("--port", type=port, help="port to listen on (default: 8080; in development the public URL's)")
     parser.add_argument(
         "--workers", type=positive, help="worker processes; more than one needs PostgreSQL (default: 1)"
     )
@@ -28,9 +27,7 @@ def register(commands: Commands) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> Answer:
-    settings = settings_of(arguments)
-    if not settings.database_url and not (settings.data_path / "issuer.db").exists():
-        raise SettingsError(f"there is no issuer in {settings.data_path}; run green-issuer init first")
+    settings = settings_of_issuer(arguments)
     # Only this command needs the web framework, which takes longer to load than the others take to run.
     from issuer.server import serve
 

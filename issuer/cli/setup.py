@@ -36,7 +36,7 @@ def register(commands: Commands) -> None:
     init.add_argument("--algorithm", choices=ALGORITHMS, default="ES256", help=f"of the first key {ALGORITHM_HELP}")
     init.add_argument("--key-uri", metavar="URI", help="sign with an existing key, such as pkcs11:…, instead")
     init.add_argument("--development", action="store_true", help="allow http and a loopback host, to try things out")
-    database = commands.group("db", "the database's schema")
+    database = commands.group("db", "the database's schema", example="green-issuer db upgrade")
     database.add(
         "upgrade",
         _upgrade,

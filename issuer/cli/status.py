@@ -20,7 +20,7 @@ opens a new one. Run it before the service starts; it is safe to run again."""
 
 def register(commands: Commands) -> None:
     """Add the commands of this module."""
-    status = commands.group("status", "the status lists")
+    status = commands.group("status", "the status lists", example="green-issuer status close-lists")
     parser = status.add(
         "close-lists",
         _close_lists,

@@ -59,7 +59,14 @@ _REGISTRATION: Final[JsonObject] = {
     "jwk": _JWK,
 }
 _NODE: Final = _object({**_REGISTRATION, "state": {"enum": ["active", "revoked"]}, "key_uri": _TEXT, "created": _TEXT})
-_SUM: Final = _object({"count": {"type": "integer"}, "energy_kwh": _TEXT, "operational_emissions_gco2e": _TEXT})
+_FACTOR_TYPES: Final = ("direct", "lifecycle")
+_SUM: Final = _object(
+    {
+        "count": {"type": "integer"},
+        "energy_kwh": _TEXT,
+        "emissions_gco2e": _object(dict.fromkeys(_FACTOR_TYPES, _TEXT), optional=_FACTOR_TYPES),
+    }
+)
 _CREDENTIAL_ITEM: Final = _object(
     {
         "id": {"type": "string", "format": "uri"},

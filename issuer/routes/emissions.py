@@ -23,7 +23,8 @@ _SUMS: Final = Produces(
     200,
     JSON,
     "Sums of `measured` credentials, and apart from them `simulated`, `suspended` and `revoked` ones; "
-    "kWh and grams of CO2e (location-based) as exact decimal strings.",
+    "kWh and grams of CO2e (location-based) as exact decimal strings. Emissions by direct and by lifecycle factors do "
+    "not compare: each kind has a sum of its own, and one that no credential has is absent.",
     schema="Emissions",
 )
 
@@ -74,7 +75,7 @@ def _sum(total: Sum) -> JsonObject:
     return {
         "count": total.count,
         "energy_kwh": decimals.render(total.energy_kwh),
-        "operational_emissions_gco2e": decimals.render(total.operational_emissions_gco2e),
+        "emissions_gco2e": {kind: decimals.render(grams) for kind, grams in sorted(total.emissions_gco2e.items())},
     }
 
 

@@ -26,6 +26,29 @@ class Enrolments:
         async with self._database.write() as connection:
             await connection.execute(ENROLMENT_TOKEN.insert().values(column_values(invitation)))
 
+    async def open(self, now_us: int, tenant_id: str | None = None) -> tuple[Invitation, ...]:
+        """Return a tenant's invitations (None: all) that are neither used nor over, by node, the oldest first."""
+        query = (
+            select(ENROLMENT_TOKEN)
+            .where(_TOKEN.used_us.is_(None), _TOKEN.expires_us > now_us)
+            .order_by(_TOKEN.node_id, _TOKEN.created_us, _TOKEN.token_sha256)
+        )
+        if tenant_id is not None:
+            query = query.where(_TOKEN.tenant_id == tenant_id)
+        async with self._database.read() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        return tuple(read_record(Invitation, row) for row in found)
+
+    async def cancel(self, node_id: str, now_us: int) -> int:
+        """End the open invitations of a node now and return how many they were."""
+        change = (
+            update(ENROLMENT_TOKEN)
+            .where(_TOKEN.node_id == node_id, _TOKEN.used_us.is_(None), _TOKEN.expires_us > now_us)
+            .values(expires_us=now_us)
+        )
+        async with self._database.write() as connection:
+            return (await connection.execute(change)).rowcount
+
     async def consume(self, token_sha256: bytes, now_us: int) -> Invitation:
         """Use a token up and return its invitation: of any number of callers exactly one gets it.
 

@@ -179,6 +179,11 @@ class Credential(_Row, table=True):
     __tablename__ = "credential"
     __table_args__ = (
         CheckConstraint("state IN ('reserved', 'issued', 'rejected')", name="state"),
+        # Emissions by factors of different kinds are never summed, so each sum must know its kind.
+        CheckConstraint(
+            "credential_type <> 'GreenComputeCredential' OR emission_factor_type IS NOT NULL",
+            name="emission_factor_type",
+        ),
         # A rejected row stays as the record of the rejection and no longer holds the inference id.
         Index(
             "ix_credential_inference",
@@ -216,6 +221,7 @@ class Credential(_Row, table=True):
     emissions_units: int = Field(sa_type=BigInteger)
     emissions_nano: int = Field(sa_type=BigInteger)
     emissions_atto: int = Field(sa_type=BigInteger)
+    emission_factor_type: str | None = None
     assurance: str | None = None
     simulated: bool
     body_digest: str

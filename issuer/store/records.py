@@ -6,10 +6,11 @@ SHA-256 values 32 raw bytes, digests the multibase text of schemas.digests.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from schemas.strict_json import JsonObject
 
@@ -18,6 +19,7 @@ NodeState: TypeAlias = Literal["active", "revoked"]
 CredentialState: TypeAlias = Literal["reserved", "issued", "rejected"]
 Scope: TypeAlias = Literal["read", "status", "issue", "admin"]
 Purpose: TypeAlias = Literal["revocation", "suspension"]
+EmissionFactorType: TypeAlias = Literal["direct", "lifecycle"]
 
 ROOT_SLUG = "root"
 """Slug of the issuer whose DID document stands at /.well-known/did.json."""
@@ -108,6 +110,7 @@ class Reservation(Struct, frozen=True, kw_only=True):
     ``inference_id`` is the idempotency key within the tenant (None: no idempotency, as for credentials of
     foreign types), ``body_digest`` what must be equal the second time. ``record`` are the bytes of the
     telemetry record as the credential's evidence names them, ``record_digest`` their digest.
+    ``emission_factor_type`` may be absent only where there are no emissions: in other credential types.
     """
 
     issuer_slug: str
@@ -122,6 +125,7 @@ class Reservation(Struct, frozen=True, kw_only=True):
     model_id: str | None = None
     energy_kwh: str = "0"
     operational_emissions_gco2e: str = "0"
+    emission_factor_type: EmissionFactorType | None = None
     assurance: str | None = None
     simulated: bool = False
     record_digest: str | None = None
@@ -160,6 +164,7 @@ class StoredCredential(Struct, frozen=True, kw_only=True):
     period_end_us: int
     energy_kwh: str
     operational_emissions_gco2e: str
+    emission_factor_type: EmissionFactorType | None
     assurance: str | None
     simulated: bool
     body_digest: str
@@ -184,11 +189,15 @@ class Page(NamedTuple):
 
 
 class Sum(Struct, frozen=True, kw_only=True):
-    """Exact sums over issued credentials."""
+    """Exact sums over issued credentials.
+
+    Emissions by direct and by lifecycle factors do not compare, so each kind has a sum of its own; a kind that
+    no credential has is absent.
+    """
 
     count: int = 0
     energy_kwh: Decimal = Decimal(0)
-    operational_emissions_gco2e: Decimal = Decimal(0)
+    emissions_gco2e: Mapping[EmissionFactorType, Decimal] = field(default_factory=dict)
 
 
 class Totals(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ async def sum_totals(connection: AsyncConnection, selection: Selection) -> Total
             revoked,
             suspended,
             _ROW.simulated,
+            _ROW.emission_factor_type,
             func.count().label("number"),
             *(
                 func.sum(_ROW[f"{figure}_{part}"]).label(f"{figure}_{part}")
@@ -36,7 +37,7 @@ async def sum_totals(connection: AsyncConnection, selection: Selection) -> Total
         )
         .join(STATUS_ENTRY, (STATUS_ENTRY.c.list_id == _ROW.list_id) & (STATUS_ENTRY.c.idx == _ROW.idx))
         .where(*selection.conditions(), _ROW.credential_type == MEASURED_TYPE)
-        .group_by(revoked, suspended, _ROW.simulated)
+        .group_by(revoked, suspended, _ROW.simulated, _ROW.emission_factor_type)
     )
     sums = {"measured": Sum(), "simulated": Sum(), "suspended": Sum(), "revoked": Sum()}
     for row in await connection.execute(query):
@@ -54,10 +55,14 @@ def _kind(row: Row[Any]) -> str:
 
 
 def _plus(before: Sum, row: Row[Any]) -> Sum:
+    kind, grams = row.emission_factor_type, _figure(row, "emissions")
     return Sum(
         count=before.count + row.number,
         energy_kwh=decimals.add(before.energy_kwh, _figure(row, "energy")),
-        operational_emissions_gco2e=decimals.add(before.operational_emissions_gco2e, _figure(row, "emissions")),
+        emissions_gco2e={
+            **before.emissions_gco2e,
+            kind: decimals.add(before.emissions_gco2e.get(kind, Decimal(0)), grams),
+        },
     )
 
 

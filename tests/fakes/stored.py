@@ -25,6 +25,7 @@ _RESERVATION = Reservation(
     model_id="org/model",
     energy_kwh="0.25",
     operational_emissions_gco2e="100.5",
+    emission_factor_type="lifecycle",
 )
 
 

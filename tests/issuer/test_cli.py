@@ -112,6 +112,14 @@ def test_without_an_issuer_every_command_says_to_run_init(run, monkeypatch, word
     assert "green-issuer init" in err
 
 
+def test_a_folder_without_an_issuer_is_named_and_not_its_missing_public_url(run, tmp_path):
+    for words in (["serve"], ["tenants", "list"]):
+        code, _, err = run(*words, "--data-dir", str(tmp_path / "nope"))
+        assert code == 1
+        assert f"there is no issuer in {tmp_path / 'nope'}; run green-issuer init" in err
+        assert "public_url" not in err
+
+
 def test_an_upgrade_may_be_run_again(issuer):
     assert _json(issuer("db", "upgrade", "--json")) == {"upgraded": True}
     assert issuer("db", "upgrade")[0] == 0
@@ -227,10 +235,39 @@ def _open_list(database, issuer_slug):
         )
 
 
-def test_a_tenant_that_exists_is_refused(issuer):
-    code, _, err = issuer("tenants", "add", "acme", "--name", "Other")
+DETAILS = ("--region", "DEU", "--tdp-w", "700")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("tenants", "add", "acme", "--name", "x"), "there is a tenant 'acme' already; see green-issuer tenants list"),
+        (("issuers", "add", "root", "--name", "x"), "there is an issuer 'root' already; see green-issuer issuers list"),
+        (("tenants", "add", "x", "--name", "x", "--issuer", "no"), "no issuer 'no'; see green-issuer issuers list"),
+        (("tenants", "set", "no", "--name", "x"), "no tenant 'no'; see green-issuer tenants list"),
+        (("nodes", "invite", "n", "--tenant", "no", *DETAILS), "no tenant 'no'; see green-issuer tenants list"),
+        (("api-keys", "add", "--tenant", "no"), "no tenant 'no'; see green-issuer tenants list"),
+    ],
+)
+def test_what_is_missing_or_there_already_is_named_with_the_command_that_lists_it(issuer, words, said):
+    code, _, err = issuer(*words)
     assert code == 1
-    assert err
+    assert said in err
+
+
+def test_a_node_or_a_key_that_is_registered_already_is_named(issuer, tmp_path):
+    _json(_add_node(issuer, tmp_path))
+    assert "there is a node 'node-7' already" in _add_node(issuer, tmp_path)[2]
+    assert "there is a node 'node-7' already" in issuer("nodes", "invite", "node-7", "--tenant", "acme", *DETAILS)[2]
+    again = issuer("nodes", "add", "n", "--tenant", "acme", *DETAILS, "--key", str(tmp_path / "node.key"))
+    assert f"another node has the key {node_signer(7).public_key.thumbprint_uri} already" in again[2]
+
+
+def test_a_node_is_shown_in_words_and_json_alone(issuer, tmp_path):
+    node = _json(_add_node(issuer, tmp_path))
+    shown = dict(line.split(": ", 1) for line in issuer("nodes", "show", "node-7")[1].splitlines())
+    assert (shown["simulated"], shown["pue"], shown["tdp_w"]) == ("no", "-", "5600")
+    assert json.loads(shown["jwk"]) == node["jwk"]
 
 
 def _add_node(issuer, tmp_path, *, tenant="acme"):
@@ -319,6 +356,17 @@ def test_an_invitation_of_a_public_issuer_needs_no_development(run):
     assert "--development" not in out
 
 
+def test_open_invitations_are_listed_without_their_tokens_and_can_be_cancelled(issuer):
+    invited = _json(issuer("nodes", "invite", "n", "--tenant", "acme", *DETAILS, "--json"))
+    _, out, _ = issuer("nodes", "invitations", "list", "--json")
+    [listed] = json.loads(out)
+    assert (listed["node_id"], listed["tenant_id"], listed["expires"]) == ("n", "acme", invited["expires"])
+    assert invited["token"] not in out
+    assert _json(issuer("nodes", "invitations", "cancel", "n", "--json")) == {"node_id": "n", "cancelled": 1}
+    assert _json(issuer("nodes", "invitations", "list", "--json")) == []
+    assert "no open invitation of 'n'" in issuer("nodes", "invitations", "cancel", "n")[2]
+
+
 def test_a_revoked_node_stays_listed(issuer, tmp_path):
     _add_node(issuer, tmp_path)
     assert issuer("nodes", "revoke", "node-7")[0] == 0
@@ -361,6 +409,18 @@ def _leaves(current, words=()):
     yield words, current
 
 
+def _groups(current):
+    [action] = [each for each in current._actions if isinstance(each, argparse._SubParsersAction)]
+    return {name: child for name, child in action.choices.items() if child._subparsers is not None}
+
+
+@pytest.mark.parametrize("name", sorted(_groups(parser())))
+def test_every_group_of_commands_has_help_with_an_example_of_its_own_that_parses(name):
+    example = _groups(parser())[name].epilog.partition("green-issuer ")[2]
+    assert example.startswith(f"{name} ")
+    assert parser().parse_args(shlex.split(example)).run
+
+
 LEAVES = {" ".join(words): leaf for words, leaf in _leaves(parser())}
 
 
@@ -379,6 +439,8 @@ def test_the_commands_are_those_that_are_promised():
         "tenants set",
         "nodes add",
         "nodes invite",
+        "nodes invitations list",
+        "nodes invitations cancel",
         "nodes list",
         "nodes show",
         "nodes revoke",

@@ -23,6 +23,7 @@ REQUEST = Reservation(
     body_digest="d",
     now_us=times.to_microseconds(fakes.START),
     period_end_us=times.to_microseconds(fakes.START),
+    emission_factor_type="lifecycle",
 )
 
 

@@ -26,6 +26,7 @@ ROW = StoredCredential(
     period_end_us=1_795_204_864_250_000,
     energy_kwh="0.000729",
     operational_emissions_gco2e="0.14217687",
+    emission_factor_type="direct",
     assurance="simulated",
     simulated=True,
     body_digest="d",

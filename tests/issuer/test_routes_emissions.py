@@ -26,7 +26,15 @@ async def test_sums_are_exact_and_keep_simulated_figures_apart(any_site):
     assert sums["measured"]["energy_kwh"] == "0.000000000834"
     assert sums["simulated"]["count"] == 1
     assert sums["simulated"]["energy_kwh"] == "0.002"
-    assert sums["revoked"] == {"count": 0, "energy_kwh": "0", "operational_emissions_gco2e": "0"}
+    assert sums["revoked"] == {"count": 0, "energy_kwh": "0", "emissions_gco2e": {}}
+
+
+async def test_sums_of_emissions_name_the_kind_of_their_factors(any_site):
+    claims = (await any_site.telemetry(model_id="small")).json()["credentialSubject"]
+    assert claims["emissionFactorType"] == "direct"
+    for path in ("/api/v1/emissions", "/api/v1/model/small/emissions"):
+        measured = (await any_site.get(path)).json()["measured"]
+        assert measured["emissions_gco2e"] == {"direct": claims["operationalEmissionsGco2e"]}
 
 
 async def test_a_model_id_with_a_slash_travels_in_the_query(site):

@@ -123,6 +123,26 @@ def test_several_workers_need_postgresql():
     assert load(environment=environment).workers == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "port"),
+    [
+        ({"public_url": "http://localhost:8282", "development": True}, 8282),
+        ({"public_url": "http://localhost:8282", "development": True, "port": 9000}, 9000),
+        ({"public_url": "http://localhost", "development": True}, 8080),
+        ({"public_url": "http://localhost:99999", "development": True}, 8080),
+        ({"public_url": "https://issuer.example:8443"}, 8080),
+    ],
+)
+def test_in_development_the_service_listens_where_its_public_url_points(given, port):
+    assert load(environment={}, overrides=given).port == port
+
+
+def test_an_unknown_member_of_the_file_is_answered_with_the_near_ones(tmp_path):
+    with pytest.raises(SettingsError, match=r"issuer.toml: 'publc_url' is no setting.*public_url") as raised:
+        load(environment=PUBLIC, config=_file(tmp_path, 'publc_url = "https://issuer.example"\n'))
+    assert "workers" not in raised.value.detail
+
+
 def test_an_unknown_member_of_the_file_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="colour"):
         load(environment=PUBLIC, config=_file(tmp_path, 'colour = "green"\n'))

@@ -139,7 +139,7 @@ def test_submit_drains_the_spool(tmp_path):
 
 @pytest.mark.network
 def test_what_was_refused_is_shown_and_can_be_sent_again(tmp_path):
-    with loopback_issuer("409") as issuer:
+    with loopback_issuer("422") as issuer:
         home = AgentHome(tmp_path / "home", issuer.url)
         home.run("run", "--wait", "0", "--inference-id", "i-1", "--", "true")
         refused = home.run("submit")
@@ -147,7 +147,7 @@ def test_what_was_refused_is_shown_and_can_be_sent_again(tmp_path):
         again = home.run("submit", "--retry-rejected")
 
     assert (refused.returncode, status.returncode, again.returncode) == (1, 1, 0)
-    assert "409 refused: because" in refused.stdout
+    assert "422 refused: because" in refused.stdout
     assert "https://problems.example/x refused because" in status.stdout
     assert issuer.accepted == ["i-1"]
 
@@ -168,7 +168,7 @@ def test_what_was_refused_can_be_dismissed(tmp_path):
 
 @pytest.mark.network
 def test_run_says_where_a_refused_record_is_and_how_to_send_it_again(tmp_path):
-    with loopback_issuer("409") as issuer:
+    with loopback_issuer("422") as issuer:
         home = AgentHome(tmp_path / "home", issuer.url)
         ran = home.run("run", "--wait", "5", "--", "true")
 
@@ -176,6 +176,37 @@ def test_run_says_where_a_refused_record_is_and_how_to_send_it_again(tmp_path):
     assert f"kept in {home.folder / 'spool' / 'rejected'}" in ran.stderr
     assert "green-agent submit --retry-rejected" in ran.stderr
     assert "kept in the spool" not in ran.stderr
+
+
+@pytest.mark.network
+def test_a_record_whose_inference_id_is_taken_is_never_advised_to_be_sent_again(tmp_path):
+    with loopback_issuer("409", "409") as issuer:
+        home = AgentHome(tmp_path / "home", issuer.url)
+        ran = home.run("run", "--wait", "5", "--inference-id", "i-1", "--", "true")
+        status = home.run("status")
+        home.run("run", "--wait", "0", "--inference-id", "i-1", "--", "true")
+        submitted = home.run("submit")
+
+    for said in (ran.stderr, status.stdout, submitted.stdout):
+        assert "use another --inference-id" in said
+        assert "--retry-rejected" not in said
+    assert "--discard-rejected" in status.stdout
+
+
+@pytest.mark.parametrize("words", [("true", "--model", "m"), ("true", "--model", "true"), ("--quiet", "sh", "-c", ":")])
+def test_a_command_with_options_and_no_two_hyphens_before_it_is_64_and_says_where_to_put_them(home, words):
+    ran = home.run("run", *words)
+
+    assert ran.returncode == 64
+    assert "put -- before the command" in ran.stderr
+    assert home.records() == []
+
+
+def test_a_command_without_options_needs_no_two_hyphens(home):
+    ran = home.run("run", "--wait", "0", "--model", "m", "true", "a")
+
+    assert ran.returncode == 0
+    assert len(home.records()) == 1
 
 
 def test_losses_are_acknowledged_by_a_command(home):

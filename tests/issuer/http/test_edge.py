@@ -295,6 +295,7 @@ async def reserve(url: str, issuance_date: str) -> None:
         now_us=1,
         period_end_us=1,
         credential_type="GreenComputeCredential",
+        emission_factor_type="lifecycle",
     )
     await store.credentials.reserve(request, lambda _: b'{"issuanceDate":"%b"}' % issuance_date.encode())
     await store.close()

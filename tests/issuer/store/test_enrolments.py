@@ -126,3 +126,25 @@ async def test_an_enrolment_that_fails_leaves_the_token_open(store):
     with pytest.raises(ConflictError):
         await _enrol(store, key_uri=taken.key_uri)
     assert (await _enrol(store)).id == "node-7"
+
+
+async def test_invitations_are_open_until_they_are_used_or_over(store):
+    for number, node_id in enumerate(["a", "b", "c"]):
+        token = hashlib.sha256(node_id.encode()).digest()
+        expires_us = NOW_US + 100 * (number + 1)
+        await store.enrolments.invite(
+            msgspec.structs.replace(INVITATION, token_sha256=token, node_id=node_id, expires_us=expires_us)
+        )
+    await store.enrolments.consume(hashlib.sha256(b"b").digest(), NOW_US + 1)
+    assert [each.node_id for each in await store.enrolments.open(NOW_US + 1)] == ["a", "c"]
+    assert [each.node_id for each in await store.enrolments.open(NOW_US + 100, "acme")] == ["c"]
+    assert await store.enrolments.open(NOW_US, "umbra") == ()
+
+
+async def test_a_cancelled_invitation_opens_no_more(store):
+    await store.enrolments.invite(INVITATION)
+    assert await store.enrolments.cancel("node-8", NOW_US + 1) == 0
+    assert await store.enrolments.cancel("node-7", NOW_US + 1) == 1
+    assert await store.enrolments.cancel("node-7", NOW_US + 1) == 0
+    with pytest.raises(InvitationSpentError):
+        await _enrol(store, now_us=NOW_US + 1)

@@ -3,8 +3,10 @@
 import itertools
 from decimal import Decimal
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from schemas import decimals
 from tests.fakes.stored import NOW_US, build, issued, reservation
@@ -28,7 +30,8 @@ async def test_sums_are_those_of_exact_decimals(store, figures):
     totals = await store.credentials.emissions("acme", model)
     assert totals.measured.count == len(figures)
     assert totals.measured.energy_kwh == decimals.add(*(Decimal(energy) for energy, _ in figures))
-    assert totals.measured.operational_emissions_gco2e == decimals.add(*(Decimal(grams) for _, grams in figures))
+    grams = {"lifecycle": decimals.add(*(Decimal(grams) for _, grams in figures))} if figures else {}
+    assert totals.measured.emissions_gco2e == grams
 
 
 async def test_figures_that_a_float_would_lose_are_summed(store):
@@ -37,6 +40,25 @@ async def test_figures_that_a_float_would_lose_are_summed(store):
     assert (await store.credentials.emissions("acme")).measured.energy_kwh == Decimal(
         "100000000000000000.000000000000000002"
     )
+
+
+async def test_emissions_by_direct_and_by_lifecycle_factors_are_never_added(store):
+    for number, (kind, grams) in enumerate([("direct", "1.5"), ("direct", "2"), ("lifecycle", "4.000000001")]):
+        await issued(
+            store,
+            inference_id=f"i{number}",
+            energy_kwh="1",
+            operational_emissions_gco2e=grams,
+            emission_factor_type=kind,
+        )
+    measured = (await store.credentials.emissions("acme")).measured
+    assert (measured.count, measured.energy_kwh) == (3, 3)
+    assert measured.emissions_gco2e == {"direct": Decimal("3.5"), "lifecycle": Decimal("4.000000001")}
+
+
+async def test_a_measured_credential_without_the_kind_of_its_factor_is_not_stored(store):
+    with pytest.raises(IntegrityError):
+        await store.credentials.reserve(reservation(emission_factor_type=None), build)
 
 
 async def test_simulated_figures_stay_apart(store):

@@ -202,6 +202,7 @@ def _credential() -> None:
         _time("period_end_us"),
         *_figure("energy", "energy_kwh"),
         *_figure("emissions", "operational_emissions_gco2e"),
+        _text("emission_factor_type", nullable=True),
         _text("assurance", nullable=True),
         sa.Column("simulated", sa.Boolean(), nullable=False),
         _text("body_digest"),
@@ -213,6 +214,10 @@ def _credential() -> None:
         _time("issued_us", nullable=True),
         _text("rejection", nullable=True),
         _states("credential", "reserved", "issued", "rejected"),
+        sa.CheckConstraint(
+            "credential_type <> 'GreenComputeCredential' OR emission_factor_type IS NOT NULL",
+            name=op.f("ck_credential_emission_factor_type"),
+        ),
         _refers("credential", "issuer_slug", "issuer.slug"),
         _refers("credential", "tenant_id", "tenant.id"),
         _refers("credential", "node_id", "node.id"),
