@@ -12,8 +12,9 @@ from tests.fakes.agent import eventually, loopback_issuer
 from tests.fakes.agent_programs import AgentHome, OnTerminal, python
 
 WAIT_FOR_SIGNAL = """
-import signal, sys, time
-signal.signal(signal.{name}, lambda *_: (print("got {name}", flush=True), sys.exit(7)))
+import os, signal, time
+# Unbuffered: a signal may come while "ready" is still being flushed, and print may not be entered twice.
+signal.signal(signal.{name}, lambda *_: (os.write(1, b"got {name}\\n"), os._exit(7)))
 print("ready", flush=True)
 time.sleep(30)
 """
