@@ -8,6 +8,8 @@ else changes.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
@@ -23,6 +25,7 @@ from issuer.store.urls import database_url, prepare_sqlite_file
 
 BUSY_TIMEOUT_S: Final = 10.0
 _SQLITE_READERS: Final = 4
+_BUSY_PAUSE_S: Final = 0.01
 
 
 class Randomness(Protocol):
@@ -124,7 +127,7 @@ def _sqlite_engine(url: URL, busy_timeout_s: float, *, writes: bool) -> AsyncEng
         connection.isolation_level = None
         cursor = connection.cursor()
         for name, value in pragmas.items():
-            cursor.execute(f"PRAGMA {name}={value}")
+            _set_pragma(cursor, f"PRAGMA {name}={value}", busy_timeout_s)
             if name == "journal_mode" and cursor.fetchone()[0] != "wal":
                 raise StoreUrlError("SQLite cannot keep a write-ahead log there (a network file system?)")
         cursor.close()
@@ -136,6 +139,21 @@ def _sqlite_engine(url: URL, busy_timeout_s: float, *, writes: bool) -> AsyncEng
     event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", begin)
     return engine
+
+
+def _set_pragma(cursor: Any, statement: str, within_s: float) -> None:
+    # Where two processes open a new database at once, SQLite answers the second one's change to WAL with
+    # "busy" at once, whatever its busy_timeout is.
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            cursor.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 __all__ = ["AsyncConnection", "Database", "Randomness"]

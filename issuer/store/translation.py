@@ -22,13 +22,7 @@ from issuer.store.errors import (
 
 _PRIMARY_CODE: Final = 0xFF
 _SQLITE_FAILED: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SQLITE_BUSY: Final = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-}
+_SQLITE_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
 # PostgreSQL's error codes, Appendix A: classes of two characters, and single codes.
 _PG_FAILED: Final = ("58", "XX")
 _PG_BUSY: Final = ("08", "53", "57", "55P03", "25006")

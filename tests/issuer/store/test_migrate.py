@@ -74,6 +74,16 @@ async def test_two_processes_may_migrate_at_once(empty_url):
     await asyncio.gather(*(store.close() for store in stores))
 
 
+async def test_those_who_open_a_new_file_at_once_wait_for_each_other(tmp_path):
+    # SQLite answers a change to WAL with "busy" at once, so without waiting most of these rounds fail.
+    for number in range(5):
+        stores = [Store.open(f"sqlite:///{tmp_path}/{number}.db") for _ in range(3)]
+        done = await asyncio.gather(*(store.migrate() for store in stores), return_exceptions=True)
+        for store in stores:
+            await store.close()
+        assert done == [None, None, None]
+
+
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_url):
     database = Database(empty_url)
     async with database.write() as connection:

@@ -40,7 +40,6 @@ def _raised(original, kind=OperationalError):
         (sqlite3.SQLITE_BUSY, UnavailableError),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, UnavailableError),
         (sqlite3.SQLITE_FULL, UnavailableError),
-        (sqlite3.SQLITE_READONLY, UnavailableError),
         (sqlite3.SQLITE_IOERR, StorageFailedError),
         (sqlite3.SQLITE_IOERR_FSYNC, StorageFailedError),
         (sqlite3.SQLITE_CORRUPT, StorageFailedError),
