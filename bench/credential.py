@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.clock import Timing, measure
-from did import multikey
+from did import local
 from did.jwk import from_cryptography
 from did.signers.software import SoftwareSigner
 from issuer.prepare import lint
@@ -36,9 +36,8 @@ class Bench:
     def __init__(self) -> None:
         self.private = ec.generate_private_key(ec.SECP256R1())
         self.signer = SoftwareSigner(self.private)
-        self.fragment = multikey.encode(from_cryptography(self.private.public_key()))
-        self.did = f"did:key:{self.fragment}"
-        self.method = f"{self.did}#{self.fragment}"
+        self.did = local.did_key(self.signer.public_key)
+        self.method = local.method_id(self.did)
         self.engines = default_engines()
         self.unsecured = self._unsecured()
         self.secured = self._issue(self_verify=True)

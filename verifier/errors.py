@@ -24,7 +24,6 @@
     ├── StatusError
     │   ├── StatusRetrievalError            STATUS_RETRIEVAL_ERROR
     │   ├── StatusVerificationError         STATUS_VERIFICATION_ERROR
-    │   ├── StatusListLengthError           STATUS_LIST_LENGTH_ERROR
     │   ├── StatusRequiredError             STATUS_REQUIRED
     │   ├── RevokedError                    REVOKED
     │   └── SuspendedError                  SUSPENDED
@@ -203,13 +202,6 @@ class StatusVerificationError(StatusError):
 
     name = "STATUS_VERIFICATION_ERROR"
     title = "The status list does not verify"
-
-
-class StatusListLengthError(StatusError):
-    """The status list is too short for herd privacy, or ends before the index."""
-
-    name = "STATUS_LIST_LENGTH_ERROR"
-    title = "The status list is too short"
 
 
 class StatusRequiredError(StatusError):

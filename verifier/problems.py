@@ -14,6 +14,11 @@ from verifier.errors import VerificationError
 
 PROBLEM_JSON: Final = "application/problem+json"
 _NAMES: Final = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "RESOURCE_LIMIT"}
+_DETAILS: Final = {
+    404: "there is nothing at this path; / says what this service answers",
+    405: "this path does not take that method; /openapi says which it takes",
+    413: "the request is larger than what is read here",
+}
 _RETRY_AFTER_S: Final = 5
 _UNAVAILABLE: Final = 503
 _INTERNAL: Final = 500
@@ -51,7 +56,12 @@ def to_response(request: Request[object, object, State], error: Exception) -> Re
     if isinstance(error, HTTPException) and error.status_code < _INTERNAL:
         name = _NAMES.get(error.status_code, "BAD_REQUEST")
         # The framework's own words stay inside: they may quote the request.
-        return problem(error.status_code, name, name.replace("_", " ").capitalize(), f"status {error.status_code}")
+        return problem(
+            error.status_code,
+            name,
+            name.replace("_", " ").capitalize(),
+            _DETAILS.get(error.status_code, "the request cannot be served"),
+        )
     _log.error("unexpected error", path=request.url.path, kind=type(error).__name__, exc_info=error)
     return problem(_INTERNAL, "INTERNAL_ERROR", "Internal error", "The service failed; the operator's log says more.")
 

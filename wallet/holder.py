@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from did import multikey
+from did import local
 from did.keys import Algorithm
 from did.signers import Signer, open_signer
 from did.signers.file import generate_file_key
@@ -37,6 +37,5 @@ def open_holder(folder: Path) -> Holder:
 
 
 def _holder(signer: Signer) -> Holder:
-    fragment = multikey.encode(signer.public_key)
-    did = f"did:key:{fragment}"
-    return Holder(did, f"{did}#{fragment}", signer.public_key.algorithms[0], signer)
+    did = local.did_key(signer.public_key)
+    return Holder(did, local.method_id(did), signer.public_key.algorithms[0], signer)

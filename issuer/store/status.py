@@ -31,10 +31,7 @@ class Status:
             change = _at(entry).where(_ENTRY.revoked_us.is_(None)).values(revoked_us=now_us)
             changed = (await connection.execute(change)).rowcount == 1
             if changed:
-                await count_change(connection, entry.list_id, now_us)
-                await append_entry(
-                    connection, at_us=now_us, actor=actor, action="revoke", target=credential_id, detail=reason
-                )
+                await _record(connection, entry, "revoke", actor=actor, reason=reason, now_us=now_us)
         return changed
 
     async def suspend(self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None) -> bool:
@@ -47,10 +44,7 @@ class Status:
             change = _at(entry).where(_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_(None))
             changed = (await connection.execute(change.values(suspended_us=now_us))).rowcount == 1
             if changed:
-                await count_change(connection, entry.list_id, now_us)
-                await append_entry(
-                    connection, at_us=now_us, actor=actor, action="suspend", target=credential_id, detail=reason
-                )
+                await _record(connection, entry, "suspend", actor=actor, reason=reason, now_us=now_us)
             else:
                 await _refuse_revoked(connection, credential_id)
         return changed
@@ -67,10 +61,7 @@ class Status:
             change = _at(entry).where(_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_not(None))
             changed = (await connection.execute(change.values(suspended_us=None))).rowcount == 1
             if changed:
-                await count_change(connection, entry.list_id, now_us)
-                await append_entry(
-                    connection, at_us=now_us, actor=actor, action="reinstate", target=credential_id, detail=reason
-                )
+                await _record(connection, entry, "reinstate", actor=actor, reason=reason, now_us=now_us)
             else:
                 await _refuse_revoked(connection, credential_id)
         return changed
@@ -135,6 +126,13 @@ async def count_change(connection: AsyncConnection, list_id: str, now_us: int) -
     """Raise the list's version within the caller's transaction, so that it is signed and published anew."""
     change = update(STATUS_LIST).where(_LIST.id == list_id)
     await connection.execute(change.values(version=_LIST.version + 1, changed_us=now_us))
+
+
+async def _record(
+    connection: AsyncConnection, entry: Row[Any], action: str, *, actor: str, reason: str, now_us: int
+) -> None:
+    await count_change(connection, entry.list_id, now_us)
+    await append_entry(connection, at_us=now_us, actor=actor, action=action, target=entry.credential_id, detail=reason)
 
 
 def _at(entry: Row[Any]) -> Update:

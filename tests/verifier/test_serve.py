@@ -13,17 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.fakes.verifier import Signatory, World, signer
 from tests.vectors import ROOT
 from verifier import cli, folder
 
 pytestmark = pytest.mark.network
-
-
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
 
 
 @pytest.fixture
