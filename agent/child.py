@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType, TracebackType
@@ -29,6 +30,7 @@ FORWARDED: Final = (
 )
 _ENDING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _WANTS_TERMINAL: Final = frozenset({signal.SIGTTIN, signal.SIGTTOU})
+_LOOK_S: Final = 0.02
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128
 
 
@@ -134,7 +136,11 @@ def exit_like(ended: Exit) -> int:
 
 def _wait(child: subprocess.Popen[bytes], terminal: Terminal) -> Exit:
     while True:
-        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        pid, status = os.waitpid(child.pid, os.WUNTRACED | os.WNOHANG)
+        if pid == 0:
+            # Blocking in waitpid would hold back a signal that comes just before it begins, until the command ends.
+            time.sleep(_LOOK_S)
+            continue
         if os.WIFSTOPPED(status):
             _stopped(child.pid, os.WSTOPSIG(status), terminal)
             continue
