@@ -13,7 +13,7 @@ from issuer.errors import LintError, PreparationSpentError
 from schemas import credential, status, strict_json
 from schemas.credential import CredentialSchemaRef
 from schemas.errors import GreenError
-from schemas.json_schema import known_digests
+from schemas.json_schema import URL_OF_TYPE, known_digests
 from schemas.strict_json import JsonObject
 from verifier import document
 from verifier.canonicalize import Canonicalizer
@@ -83,13 +83,15 @@ def _checked(unsecured: bytes, engines: Engines) -> Prepared:
 def _check_ours(value: JsonObject) -> None:
     view = credential.decode(value)
     check_contexts(value, Profile.GREEN_COMPUTE)
-    _check_schema(view.credential_schema)
+    _check_schema(view.credential_schema, URL_OF_TYPE[type(view).__name__])
     findings = check_claims(view)
     if findings:
         raise LintError("; ".join(str(finding) for finding in findings))
 
 
-def _check_schema(reference: CredentialSchemaRef) -> None:
+def _check_schema(reference: CredentialSchemaRef, own: str) -> None:
+    if reference.id != own:
+        raise LintError(f"UNTRUSTED_SCHEMA: credentialSchema: {reference.id} is not the schema of this type, {own}")
     if reference.digest_multibase not in known_digests(reference.id):
         raise LintError(f"UNTRUSTED_SCHEMA: credentialSchema: {reference.id} is not bundled with that digest")
 

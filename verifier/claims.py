@@ -83,7 +83,8 @@ def _boundary_findings(figures: Figures, *, encoded: bool) -> Iterator[ClaimFind
 def _energy_findings(figures: Figures) -> Iterator[ClaimFinding]:
     it_kwh = it_energy(figures)
     overhead_kwh = figures.get("facilityOverheadKwh", Decimal(0))
-    if "pue" in figures:
+    # Below 1 the overhead would be negative, which no claim can say: claim_bounds names the PUE then.
+    if figures.get("pue", Decimal(0)) >= 1:
         expected = decimals.multiply(decimals.add(figures["pue"], Decimal(-1)), it_kwh)
         if overhead_kwh != expected:
             yield inconsistent("facilityOverheadKwh", f"(pue - 1) x IT is {written(expected)}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from schemas.credential import AnyCredential
@@ -16,21 +17,36 @@ from verifier.errors import (
     HolderBindingError,
     InvalidChallengeError,
     InvalidDomainError,
+    ReplayError,
     ResourceLimitError,
     TypeMismatchError,
 )
 from verifier.notices import Notice
-from verifier.report import Finding, Outcome, Report, Result, failed, passed, undecided, warning
+from verifier.report import Finding, Outcome, Report, Result, failed, passed, skipped, undecided, warning
 from verifier.spelling import check_spelling
 
 MAX_CREDENTIALS: Final = 1000
 
 
+class Standing(StrEnum):
+    """Whether a challenge still counts, as far as that is known outside of the verdict."""
+
+    GOOD = "good"
+    """Given out here and used now for the first time; or another's, who keeps account of it."""
+    UNKNOWN = "unknown"
+    """Not given out here, or its time is over."""
+    SPENT = "spent"
+    """Used before."""
+    FOR_ANOTHER_DOMAIN = "for another domain"
+    """Given out for another domain than the one that the presentation is to be checked for."""
+
+
 class Expectation(NamedTuple):
-    """What the verifier asked the holder to sign; None where it did not ask."""
+    """What the verifier asked the holder to sign, None where it did not ask, and how the challenge stands."""
 
     challenge: str | None = None
     domain: str | None = None
+    standing: Standing = Standing.GOOD
 
 
 class Member(NamedTuple):
@@ -77,7 +93,12 @@ def check_context(case: PresentationCase) -> Iterable[Finding]:
 
 def check_challenge(case: PresentationCase) -> Iterable[Finding]:
     """Yield that the holder signed the challenge and the domain of this verifier, exactly. VC Data Integrity §2.1."""
-    for proof in proofs_of(case.value):
+    _check_standing(case.expectation.standing)
+    proofs = proofs_of(case.value)
+    if not proofs:
+        yield skipped("there is no proof that could answer a challenge")
+        return
+    for proof in proofs:
         expected = case.expectation
         _check_equal("challenge", proof, expected.challenge, InvalidChallengeError)
         _check_equal("domain", proof, expected.domain, InvalidDomainError)
@@ -90,6 +111,17 @@ def check_challenge(case: PresentationCase) -> Iterable[Finding]:
         yield passed("the holder signed the challenge that was expected")
     if case.expectation.domain is not None:
         yield passed("the presentation was made for this domain")
+
+
+def _check_standing(standing: Standing) -> None:
+    if standing is Standing.UNKNOWN:
+        raise InvalidChallengeError(
+            "this verifier did not give out the challenge, or its time is over; ask for a new one"
+        )
+    if standing is Standing.SPENT:
+        raise ReplayError("the challenge was used before, and each counts once; ask for a new one")
+    if standing is Standing.FOR_ANOTHER_DOMAIN:
+        raise InvalidDomainError("the challenge was given out for another domain than the one that is asked for")
 
 
 def _check_equal(name: str, proof: JsonObject, expected: str | None, error: type[GreenError]) -> None:
@@ -125,32 +157,29 @@ def check_holder(case: PresentationCase) -> Iterable[Finding]:
     """
     holder = identifier(case.value.get("holder"))
     for index, member in enumerate(case.members):
-        owner = _owner(member)
+        owners = _owners(member)
         name = f"credential {index + 1}"
-        if owner == holder:
+        if owners == {holder}:
             yield passed(f"{name} belongs to the holder")
-        elif owner is not None:
-            yield failed(HolderBindingError(f"{name} belongs to {owner}, and {holder} presents it"))
+        elif owners:
+            # All of them, since the order of subjects is not signed: whoever reads the first can be shown any.
+            detail = f"{name} belongs to {' and '.join(sorted(owners))}, and {holder} presents it"
+            yield failed(HolderBindingError(detail))
         elif case.policy.require_holder_binding:
             yield failed(HolderBindingError(f"{name} is not bound to a holder, and the policy requires it"))
         else:
             yield warning(Notice.NOT_BOUND, f"{name} is not bound to a holder: anybody who has it could present it")
 
 
-def _owner(member: Member) -> str | None:
-    """Return the DID that a credential belongs to, None where it names none."""
-    owners = _owners(member)
-    return next((owner for owner in owners if owner.startswith("did:")), None)
-
-
-def _owners(member: Member) -> Iterator[str]:
+def _owners(member: Member) -> set[str]:
+    """Return the DIDs that a credential belongs to: its tenants, else (of a foreign credential) its subjects."""
     if member.credential is not None:
-        tenant: str | None = getattr(member.credential.credential_subject, "tenant_id", None)
-        if tenant is not None:
-            yield tenant
-        return
-    for subject in objects(member.value.get("credentialSubject")):
-        for name in ("tenantId", "id"):
-            stated = subject.get(name)
-            if isinstance(stated, str):
-                yield stated
+        return _dids(getattr(member.credential.credential_subject, "tenant_id", None))
+    subjects = objects(member.value.get("credentialSubject"))
+    return _dids(*(subject.get("tenantId") for subject in subjects)) or _dids(
+        *(subject.get("id") for subject in subjects)
+    )
+
+
+def _dids(*stated: Json) -> set[str]:
+    return {name for name in stated if isinstance(name, str) and name.startswith("did:")}

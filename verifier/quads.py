@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from schemas.strict_json import Json, JsonObject
 from verifier import safe_mode
 from verifier.errors import ResourceLimitError, UnsignedClaimError
+from verifier.homes import Homes
 from verifier.literals import RDF, Lexical, lexical
 
 _TYPE: Final = RDF + "type"
@@ -48,21 +49,16 @@ def quads_of(expanded: Sequence[Json], *, max_quads: int = 20_000) -> list[Quad]
     MalformedTermError for identifiers, languages and numbers that are not well-formed, ResourceLimitError
     above ``max_quads``.
     """
-    writer = _QuadWriter(max_quads, root=_root(expanded))
+    writer = _QuadWriter(max_quads, Homes(expanded))
     writer.graph(expanded, None)
     return list(writer.quads)
 
 
-def _root(expanded: Sequence[Json]) -> Json:
-    return expanded[0].get("@id") if len(expanded) == 1 and isinstance(expanded[0], dict) else None
-
-
 class _QuadWriter:
-    """Collects the quads of one document, whose own node has the identifier ``root`` if it has any."""
+    """Collects the quads of one document, whose nodes have to stand where ``homes`` says."""
 
-    def __init__(self, max_quads: int, root: Json) -> None:
-        self._root = root
-        self._root_is_written = False
+    def __init__(self, max_quads: int, homes: Homes) -> None:
+        self._homes = homes
         self.quads: dict[Quad, None] = {}
         self._max_quads = max_quads
         self._labels: dict[str, Term] = {}
@@ -78,11 +74,7 @@ class _QuadWriter:
             self._node(item, name)
 
     def _node(self, node: JsonObject, graph: Term | None) -> Term:
-        if "@id" in node and node["@id"] == self._root and len(node) > 1:
-            # The signature would fit with the document's end or status moved to where no reader looks for it.
-            if self._root_is_written:
-                raise UnsignedClaimError("the document describes itself in a second place; all of it belongs in one")
-            self._root_is_written = True
+        self._homes.check(node, in_default_graph=graph is None)
         subject = self._resource(node["@id"]) if "@id" in node else self._blank()
         for key, values in node.items():
             if key == "@id":

@@ -52,6 +52,7 @@ def test_a_prepared_credential_is_redeemed_once() -> None:
             "uEiD-Bp0B4h_2x_fyZFF9Sg6yaHy1o8Qb-mioGUYoVuUb_A",
             "UNTRUSTED_SCHEMA",
         ),
+        (("credentialSchema", "id"), "https://w3id.org/green-compute/schema/window-v1.json", "UNTRUSTED_SCHEMA"),
         (("@context", 0), "https://www.w3.org/ns/credentials/v2", "UNTRUSTED_CONTEXT"),
         (("@context", 3), "https://attacker.example/v1", "UNTRUSTED_CONTEXT"),
         (("proof",), {}, "signed already"),

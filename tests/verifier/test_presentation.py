@@ -18,6 +18,7 @@ from tests.fakes.verifier import (
     signer,
 )
 from verifier.policy import Policy
+from verifier.presentation import Standing
 from verifier.report import Outcome, Result
 from verifier.verify import Expectation
 
@@ -90,6 +91,24 @@ def test_without_an_expected_challenge_the_report_warns_of_replay(world, present
     report = judge_presentation(world, presented, Expectation())
     assert ("challenge", "warning", "REPLAY_POSSIBLE") in problems(report)
     assert report.outcome is Outcome.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("standing", "problem"),
+    [
+        (Standing.UNKNOWN, "INVALID_CHALLENGE_ERROR"),
+        (Standing.SPENT, "REPLAY"),
+        (Standing.FOR_ANOTHER_DOMAIN, "INVALID_DOMAIN_ERROR"),
+    ],
+)
+def test_a_challenge_that_does_not_count_any_more_is_refused(world, presented, standing, problem):
+    report = judge_presentation(world, presented, EXPECTED._replace(standing=standing))
+    assert (report.outcome, report.problem) == (Outcome.REFUSED, problem)
+
+
+def test_where_there_is_no_proof_no_challenge_is_said_to_be_answered(world, presented):
+    report = judge_presentation(world, edited(presented, drop("proof")))
+    assert report.check("challenge").result is Result.SKIPPED
 
 
 # --- the holder's key --------------------------------------------------------------------------------------
@@ -228,18 +247,42 @@ def test_a_credential_that_names_nobody_is_a_warning_or_by_policy_a_refusal(good
     assert judge_presentation(strict, presented).problem == "HOLDER_BINDING"
 
 
-def test_the_subject_of_a_foreign_credential_must_be_the_holder(world):
-    foreign = world.issuer.sign(
+def foreign_of(world, subjects):
+    """Return a credential of a type that the verifier does not know, about ``subjects``."""
+    return world.issuer.sign(
         {
-            "@context": ["https://www.w3.org/2018/credentials/v1", "https://w3id.org/security/suites/jws-2020/v1"],
+            "@context": [
+                "https://www.w3.org/2018/credentials/v1",
+                "https://w3id.org/security/suites/jws-2020/v1",
+                "https://w3id.org/green-compute/v1",
+            ],
             "id": "urn:uuid:6c1a7d1e-6f57-4f63-9f63-3b1f6e1c8a01",
             "type": ["VerifiableCredential"],
             "issuer": world.issuer.did,
             "issuanceDate": "2026-11-20T20:01:05Z",
-            "credentialSubject": {"id": "did:web:tenant-a.example"},
+            "credentialSubject": subjects,
         }
     )
+
+
+def test_the_subject_of_a_foreign_credential_must_be_the_holder(world):
+    foreign = foreign_of(world, {"id": "did:web:tenant-a.example"})
     assert ("holder", "failed", "HOLDER_BINDING") in problems(judge_presentation(world, presentation(foreign)))
+
+
+def test_the_order_of_subjects_decides_nothing(world):
+    def two(*subjects):
+        return foreign_of(world, [{"id": subject} for subject in subjects])
+
+    for value in (two(HOLDER.did, "did:web:other.example"), two("did:web:other.example", HOLDER.did)):
+        assert judge_presentation(world, presentation(value)).problem == "HOLDER_BINDING"
+    assert judge_presentation(world, presentation(foreign_of(world, {"id": HOLDER.did}))).outcome is Outcome.VERIFIED
+
+
+def test_the_tenant_of_one_subject_counts_before_the_name_of_another(world):
+    subjects = [{"id": HOLDER.did}, {"id": "urn:x:y", "tenantId": "did:web:other.example"}]
+    for value in (subjects, subjects[::-1]):
+        assert judge_presentation(world, presentation(foreign_of(world, value))).problem == "HOLDER_BINDING"
 
 
 def test_the_formats_own_presentation_has_a_good_proof_and_challenge(world):

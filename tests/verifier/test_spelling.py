@@ -4,40 +4,21 @@ import copy
 
 import pytest
 
-from tests.fakes.verifier import HOLDER, LISTS, Signatory, World, edited, judge_presentation, presentation, put, signer
+from contexts import pinned
+from tests.fakes.foreign import STATUS
+from tests.fakes.foreign import foreign as foreign_to_us
+from tests.fakes.verifier import HOLDER, Signatory, World, edited, judge_presentation, presentation, put, signer
 from verifier.report import Outcome
 
 CREDENTIALS = "https://www.w3.org/2018/credentials#"
 GREEN_COMPUTE = "https://w3id.org/green-compute#"
 DATE_TIME = "http://www.w3.org/2001/XMLSchema#dateTime"
 OWNER = Signatory(signer(8))
-CONTEXTS = [
-    "https://www.w3.org/2018/credentials/v1",
-    "https://w3id.org/security/suites/jws-2020/v1",
-    "https://w3id.org/vc/status-list/2021/v1",
-    "https://w3id.org/green-compute/v1",
-]
-STATUS = {
-    "id": f"{LISTS['revocation']}#5",
-    "type": "StatusList2021Entry",
-    "statusPurpose": "revocation",
-    "statusListIndex": "5",
-    "statusListCredential": LISTS["revocation"],
-    "suspensionListCredential": LISTS["suspension"],
-}
 
 
 def foreign(world, *changes):
-    """Return a credential of a type that the verifier does not know, signed by the world's issuer."""
-    value = {
-        "@context": CONTEXTS,
-        "id": "https://oracle.example/foreign/1",
-        "type": ["VerifiableCredential"],
-        "issuer": world.issuer.did,
-        "issuanceDate": "2026-11-20T20:00:00Z",
-        "credentialSubject": {"id": OWNER.did, "modelId": "any"},
-    }
-    return world.issuer.sign(edited(value, *changes))
+    """Return a credential of a type that the verifier does not know, about somebody with a DID."""
+    return foreign_to_us(world, put("credentialSubject.id", OWNER.did), *changes)
 
 
 def renamed(path, name, wrap=lambda value: value):
@@ -167,3 +148,64 @@ def test_a_presentation_holds_no_credentials_under_another_name():
 
     report = judge_presentation(world, presentation(world.credential(), change=second))
     assert (report.outcome, report.problem) == (Outcome.REFUSED, "SCHEMA_INVALID")
+
+
+def test_every_other_term_that_is_signed_as_one_that_is_read_is_known():
+    assert second_names(pinned.PINNED) == {("expiration", "expires")}
+    assert not {"did", "http", "https", "urn"} & {term for term, _ in terms(pinned.PINNED)}
+
+
+@pytest.mark.parametrize("name", ["id", "@id"])
+def test_a_label_that_no_signature_covers_is_no_id(name):
+    nameless = foreign_to_us(World(), put("credentialSubject", {"modelId": "any"}))
+    assert World().report(nameless).outcome is Outcome.VERIFIED
+    report = World().report(edited(nameless, put(f"credentialSubject.{name}", "_:b0")))
+    assert report.outcome is Outcome.REFUSED
+    assert report.problem == "SCHEMA_INVALID"
+
+
+def test_a_second_name_of_a_term_is_refused():
+    world = World()
+    value = foreign(world)
+    value["proof"]["expiration"] = "2026-11-20T20:30:00Z"
+    assert refused(world, value) == (Outcome.REFUSED, "SCHEMA_INVALID")
+
+
+READ = {"id", "type", "issuer", "holder", "issuanceDate", "expirationDate", "validFrom", "validUntil"}
+READ |= {"credentialSubject", "credentialStatus", "verifiableCredential", "proof", "tenantId"}
+READ |= {"statusPurpose", "statusListIndex", "statusListCredential", "suspensionListCredential"}
+READ |= {"created", "expires", "verificationMethod", "proofPurpose", "jws", "challenge", "domain"}
+
+
+def terms(urls):
+    """Every (term, IRI or keyword) of the contexts at ``urls``, those inside of terms too."""
+    found = set()
+    pending = [(pinned.load(url)["@context"], {}) for url in urls]
+    while pending:
+        context, prefixes = pending.pop()
+        for one in context if isinstance(context, list) else [context]:
+            if not isinstance(one, dict):
+                continue
+            stated = {
+                name: value.get("@id", name) if isinstance(value, dict) else value
+                for name, value in one.items()
+                if not name.startswith("@")
+            }
+            known = {**prefixes, **stated}
+            found |= {(name, whole(iri, known)) for name, iri in stated.items() if iri}
+            pending += [
+                (value["@context"], known) for value in one.values() if isinstance(value, dict) and "@context" in value
+            ]
+    return found
+
+
+def whole(iri, prefixes):
+    prefix, _, rest = iri.partition(":")
+    return f"{prefixes[prefix]}{rest}" if prefix in prefixes and not rest.startswith("//") else iri
+
+
+def second_names(urls):
+    by_iri = {}
+    for term, iri in terms(urls):
+        by_iri.setdefault(iri, set()).add(term)
+    return {(term, read) for names in by_iri.values() for read in names & READ for term in names - {read}}

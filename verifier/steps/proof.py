@@ -45,7 +45,7 @@ def _check(case: Case, purpose: str) -> Iterable[Finding]:
     for proof, method in case.proofs:
         verify(case.value, proof, method.key, purpose=purpose, canonicalizer=case.canonicalizer)
         yield passed(f"the {proof.get('type')} signature fits every signed member of the document")
-    if len({str(proof) for proof in proofs}) < len(proofs):
+    if any(proof in proofs[:index] for index, proof in enumerate(proofs)):
         yield warning(Notice.DUPLICATE_PROOF, "the same proof stands more than once")
 
 

@@ -8,6 +8,7 @@ from contexts.pinned import CREDENTIALS_V2
 from schemas import credential, json_schema
 from schemas.credential import CredentialSchemaRef
 from schemas.errors import SchemaInvalidError
+from schemas.lexical import shown
 from schemas.strict_json import JsonObject
 from verifier.case import Case
 from verifier.context import Profile, check_contexts
@@ -30,6 +31,8 @@ def check_model(case: Case) -> Iterable[Finding]:
     value = case.value
     if case.document.kind is Kind.PRESENTATION:
         raise TypeMismatchError("this is a presentation; it has to be verified as one")
+    if case.document.kind is Kind.RECEIPT:
+        raise TypeMismatchError("this is a receipt; it has to be verified as one, with its window's credential")
     if case.document.kind is Kind.UNKNOWN:
         raise TypeMismatchError('type: it must name "VerifiableCredential", and no presentation')
     if identifier(value.get("issuer")) is None:
@@ -54,7 +57,7 @@ def check_schema(case: Case) -> Iterable[Finding]:
     found = credential.decode(value)
     case.credential = found
     yield passed("every member is known, required ones are there, every value has its one spelling")
-    yield _check_reference(found.credential_schema)
+    yield _check_reference(found.credential_schema, case.document.kind)
     yield from _suspicious(case.value)
 
 
@@ -66,11 +69,14 @@ def _foreign(case: Case) -> Finding:
     return warning(Notice.NOT_UNDERSTOOD, detail)
 
 
-def _check_reference(reference: CredentialSchemaRef) -> Finding:
-    """Return that the schema is a bundled one; nothing is fetched, and an older edition's digest still counts."""
+def _check_reference(reference: CredentialSchemaRef, kind: Kind) -> Finding:
+    """Return that the schema is the bundled one of this type; nothing is fetched, an older edition's digest counts."""
+    own = json_schema.URL_OF_TYPE[kind.value]
+    if reference.id != own:
+        raise UntrustedSchemaError(f"credentialSchema: {shown(reference.id)} is not the schema of this type, {own}")
     if reference.digest_multibase not in json_schema.known_digests(reference.id):
         raise UntrustedSchemaError(
-            f"credentialSchema: {reference.id} with digest {reference.digest_multibase} is none of the schemas "
+            f"credentialSchema: {reference.id} with digest {reference.digest_multibase} is none of the editions "
             "that come with this verifier"
         )
     return passed(f"the schema is {reference.id}, bundled, by its digest")

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from schemas import json_schema
 from tests.fakes.verifier import World, drop, edited, example, presentation, problems, put
 from verifier.policy import Policy
 from verifier.report import Outcome, Result
@@ -74,6 +75,16 @@ def test_a_schema_that_is_not_bundled_is_not_trusted(world):
 def test_a_bundled_schema_with_another_digest_is_not_trusted(world):
     value = world.credential(put("credentialSchema.digestMultibase", "u" + "EiA" + "A" * 43))
     assert refusal(world.report(value), "schema") == "UNTRUSTED_SCHEMA"
+
+
+def test_the_bundled_schema_of_another_type_is_not_trusted(world):
+    def of_a_window(document):
+        document["credentialSchema"] |= {
+            "id": json_schema.WINDOW_URL,
+            "digestMultibase": json_schema.schema_digest(json_schema.WINDOW_URL),
+        }
+
+    assert refusal(world.report(world.credential(of_a_window)), "schema") == "UNTRUSTED_SCHEMA"
 
 
 def test_a_foreign_type_is_not_understood_and_the_report_says_so(world):
