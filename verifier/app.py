@@ -14,31 +14,39 @@ import structlog
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 
+from verifier.allocator import give_back_large_blocks
+from verifier.caching import CachingFetcher
 from verifier.case import Engines
+from verifier.challenges import IN_MEMORY, Challenges
 from verifier.document import MAX_PRESENTATION_BYTES
-from verifier.edge import Edge, add_security_headers
+from verifier.edge import Edge, refuse_options
 from verifier.engines import default_engines
 from verifier.errors import UsageError
 from verifier.fetch import EgressClient, Fetcher
+from verifier.known_lists import FolderKnownLists, InMemoryKnownLists, KnownLists, lists_folder
+from verifier.limits import Room
 from verifier.policy import Policy, read_policy
 from verifier.problems import to_response
-from verifier.routes import pages, verification
+from verifier.routes import challenges, pages, verification
 from verifier.service import Service
-from verifier.settings import SETTINGS_FILE, Settings, read_settings
+from verifier.settings import SETTINGS_FILE, Settings, challenge_file, read_settings
 
 _ROUTES = (
     verification.verify_credential,
     verification.verify_presentation,
+    challenges.issue_challenge,
     pages.page,
     pages.style,
     pages.script,
     pages.healthz,
 )
 
-_CONCURRENT_PARSINGS = 2
+_CONCURRENT_PARSINGS = 1
+_SMALL_BODY_BYTES = 1024 * 1024
 
 
 def create_app(
@@ -47,8 +55,8 @@ def create_app(
     fetcher: Fetcher | None = None,
     engines: Engines | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Litestar:
-    """Return the application. Without ``settings``, those of the environment and the file that it names.
+) -> Edge:
+    """Return the application, its edge around it. Without ``settings``, those of the environment and the file that it names.
 
     ``fetcher``, ``engines`` and ``clock`` take the place of the network, the workers and the time.
     Raises UsageError where settings or policy cannot be read.
@@ -56,28 +64,33 @@ def create_app(
     if settings is None:
         settings = _settings()
         _log_as_json()
+        give_back_large_blocks()
     service = Service(
         settings=settings,
         policy=_policy(settings),
-        fetcher=fetcher or _client(settings),
+        fetcher=CachingFetcher(fetcher or _client(settings), keep_s=settings.fetch_cache_s),
+        known=_known_lists(settings),
+        challenges=Challenges(challenge_file(settings) or IN_MEMORY, life_s=settings.challenge_s),
         engines=engines or default_engines(),
         clock=clock,
         judging=asyncio.Semaphore(settings.concurrent_verifications),
         gathering=asyncio.Semaphore(settings.concurrent_gatherings),
         parsing=asyncio.Semaphore(_CONCURRENT_PARSINGS),
+        bodies=Room(settings.bodies_max_bytes, small_bytes=_SMALL_BODY_BYTES),
+        documents=Room(settings.documents_max_bytes),
     )
-    return Litestar(
+    app = Litestar(
         route_handlers=_ROUTES,
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        exception_handlers={Exception: to_response},
-        middleware=[Edge],
-        before_send=[add_security_headers],
+        exception_handlers={Exception: to_response, HTTPException: to_response},
+        guards=[refuse_options],
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         request_max_body_size=MAX_PRESENTATION_BYTES + 1,
         debug=False,
         logging_config=None,
     )
+    return Edge(app, settings)
 
 
 def _log_as_json() -> None:
@@ -97,6 +110,16 @@ def _client(settings: Settings) -> EgressClient:
     return EgressClient(
         development=settings.development, timeout_s=settings.fetch_timeout_s, max_bytes=settings.fetch_max_bytes
     )
+
+
+def _known_lists(settings: Settings) -> KnownLists:
+    if settings.state_dir is None:
+        return InMemoryKnownLists()
+    return FolderKnownLists(lists_folder(Path(settings.state_dir)), note=_note)
+
+
+def _note(text: str) -> None:
+    structlog.get_logger("verifier").warning("memory", note=text)
 
 
 def _settings() -> Settings:

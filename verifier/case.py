@@ -11,9 +11,11 @@ from did.documents import VerificationMethod
 from schemas.credential import AnyCredential
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
+from verifier.attestation.window import CheckedWindow
 from verifier.canonicalize import Canonicalizer
 from verifier.controllers import Controller, resolve
 from verifier.document import Document
+from verifier.enrolment import Enrolment
 from verifier.evidence import Evidence
 from verifier.memo import Memo
 from verifier.policy import Assurance, Policy
@@ -40,7 +42,8 @@ class Case:
 
     ``credential``: the typed view, once the schema step has passed; claims are read from it alone.
     ``proofs``: those whose keys the key step established. ``shown``: the assurance that the evidence
-    was seen to support. ``memo`` is shared by the credentials of a presentation.
+    was seen to support. ``window``: the window behind a windowed credential, once its evidence held; ``enrolment``:
+    that of the TPM which signed it. ``memo`` is shared by the credentials of a presentation.
     """
 
     document: Document
@@ -52,6 +55,8 @@ class Case:
     credential: AnyCredential | None = None
     proofs: list[SignedProof] = field(default_factory=list)
     shown: Assurance | None = None
+    window: CheckedWindow | None = None
+    enrolment: Enrolment | None = None
 
     @property
     def value(self) -> JsonObject:

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,11 +17,23 @@ import msgspec
 
 from schemas.errors import GreenError
 from verifier import document, folder, gather
+from verifier.caching import CachingFetcher
 from verifier.controllers import body_of
 from verifier.document import Document, Kind
 from verifier.errors import FetchBlockedError, FetchFailedError, UsageError
 from verifier.evidence import NOTHING, Evidence
+from verifier.failure import INTERRUPTED, failed
 from verifier.fetch import EgressClient
+from verifier.known_lists import (
+    FolderKnownLists,
+    InMemoryKnownLists,
+    KnownLists,
+    lists_folder,
+    recall,
+    remember,
+    state_folder,
+)
+from verifier.memo import Memo
 from verifier.moments import read_moment
 from verifier.policy import Policy, read_policy
 from verifier.report import Outcome, Report
@@ -48,7 +60,8 @@ examples:
   green-verifier serve --port 8090
       the same over HTTP, with a page at http://127.0.0.1:8090/
 
-exit codes: 0 verified, 1 refused, 2 inconclusive (something could not be checked), 64 wrong usage
+exit codes: 0 verified, 1 refused, 2 inconclusive (something could not be checked), 64 wrong usage, 70 internal error
+--json writes the report, or a problem document where there is none: the document could not be read or fetched
 """
 
 
@@ -74,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default: 8090)")
     serve.add_argument("--settings", metavar="FILE", type=Path, help="settings as TOML; GREEN_VERIFIER_* go on top")
+    for command in commands.choices.values():
+        command.add_argument("--debug", action="store_true", help="show the traceback of an internal error")
     return parser
 
 
@@ -99,6 +114,14 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--at", metavar="TIME", help="the verdict as of TIME, such as 2026-11-20T21:00:00Z")
     verify.add_argument("--allow-simulated", action="store_true", help="accept figures that nobody measured")
     verify.add_argument("--development", action="store_true", help="also fetch from this machine, by http")
+    verify.add_argument(
+        "--state",
+        metavar="DIR",
+        type=Path,
+        help="remember the newest status lists in DIR (default: state_dir of the settings, "
+        "else $XDG_STATE_HOME/green-verifier or ~/.local/state/green-verifier)",
+    )
+    verify.add_argument("--no-state", action="store_true", help="remember no status list, and recall none")
     verify.add_argument("--challenge", metavar="C", help="the challenge that a presentation must be signed for")
     verify.add_argument("--domain", metavar="D", help="the domain that a presentation must be signed for")
 
@@ -110,28 +133,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(options) if options.command == "serve" else _verify(options)
     except FetchFailedError as error:
         print(f"green-verifier: inconclusive: {visible(error.detail)}", file=sys.stderr)
+        _write_problem(options, error, outcome=Outcome.INCONCLUSIVE.value)
         return EXIT_CODES[Outcome.INCONCLUSIVE]
     except GreenError as error:
         print(f"green-verifier: {visible(error.detail)}", file=sys.stderr)
+        _write_problem(options, error)
         return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a traceback would end with 1, which means refused
+        return failed("green-verifier", error, debug=options.debug)
+
+
+def _write_problem(options: argparse.Namespace, error: GreenError, **members: str) -> None:
+    """Write why there is no report, as a problem document (RFC 9457), where a program reads standard output."""
+    if options.command == "verify" and options.json:
+        print(json.dumps({"type": error.problem_type, "title": error.title, "detail": error.detail, **members}))
 
 
 def _verify(options: argparse.Namespace) -> int:
     if options.trust_evidence and options.evidence is None:
         raise UsageError("--trust-evidence is about a folder: say which with --evidence DIR")
+    if options.no_state and options.state is not None:
+        raise UsageError("--state and --no-state contradict each other: give one of them")
     settings = _settings(options, os.environ)
     policy = _policy(options, settings)
     now = _moment(options.at)
-    client = EgressClient(
-        development=settings.development, timeout_s=settings.fetch_timeout_s, max_bytes=settings.fetch_max_bytes
-    )
-    raw = _read_source(options, client)
+    raw = _read_source(options, _client(settings))
     try:
         parsed = document.parse_any(raw)
     except GreenError as error:
         report = refused_at_gate(raw, error, policy, now)
     else:
-        report = _judge(parsed, _evidence(parsed, options, settings, policy, client), policy, options, now)
+        report = _judge(parsed, options, settings, policy, now)
     try:
         _write(report, as_json=options.json)
     except BrokenPipeError:
@@ -140,12 +174,40 @@ def _verify(options: argparse.Namespace) -> int:
     return EXIT_CODES[report.outcome]
 
 
-def _judge(parsed: Document, evidence: Evidence, policy: Policy, options: argparse.Namespace, now: datetime) -> Report:
-    if parsed.kind is Kind.PRESENTATION:
-        return verify_presentation(parsed, evidence, policy, Expectation(options.challenge, options.domain), now)
-    if options.challenge is not None or options.domain is not None:
+def _client(settings: Settings) -> EgressClient:
+    return EgressClient(
+        development=settings.development, timeout_s=settings.fetch_timeout_s, max_bytes=settings.fetch_max_bytes
+    )
+
+
+def _judge(parsed: Document, options: argparse.Namespace, settings: Settings, policy: Policy, now: datetime) -> Report:
+    if parsed.kind is not Kind.PRESENTATION and (options.challenge is not None or options.domain is not None):
         raise UsageError("--challenge and --domain are for presentations; this is a credential")
-    return verify_credential(parsed, evidence, policy, now)
+    known, memo = _known_lists(options, settings), Memo()
+    remembered = recall(parsed, known, until=now + timedelta(seconds=policy.leeway_s))
+    evidence = _evidence(parsed, remembered, options, settings, policy)
+    if parsed.kind is Kind.PRESENTATION:
+        expected = Expectation(options.challenge, options.domain)
+        report = verify_presentation(parsed, evidence, policy, expected, now, memo=memo)
+    else:
+        report = verify_credential(parsed, evidence, policy, now, memo=memo)
+    remember(memo, known, now=datetime.now(UTC), leeway_s=policy.leeway_s)
+    return report
+
+
+def _known_lists(options: argparse.Namespace, settings: Settings) -> KnownLists:
+    if options.no_state:
+        return InMemoryKnownLists()
+    named: Path | None = options.state or (Path(settings.state_dir) if settings.state_dir else None)
+    state = named or state_folder(os.environ)
+    if state is None:
+        _note("there is no home folder to remember status lists in: name one with --state DIR")
+        return InMemoryKnownLists()
+    return FolderKnownLists(lists_folder(state), note=_note)
+
+
+def _note(text: str) -> None:
+    print(f"green-verifier: note: {visible(text)}", file=sys.stderr)
 
 
 def _moment(at: str | None) -> datetime:
@@ -154,8 +216,7 @@ def _moment(at: str | None) -> datetime:
         return now
     moment = read_moment(at, "--at")
     if moment > now:
-        note = "green-verifier: note: --at lies in the future, and nobody knows yet what will be revoked by then"
-        print(note, file=sys.stderr)
+        _note("--at lies in the future, and nobody knows yet what will be revoked by then")
     return moment
 
 
@@ -201,15 +262,17 @@ def _read_file(path: Path) -> bytes:
 
 
 def _evidence(
-    parsed: Document, options: argparse.Namespace, settings: Settings, policy: Policy, client: EgressClient
+    parsed: Document, remembered: Evidence, options: argparse.Namespace, settings: Settings, policy: Policy
 ) -> Evidence:
     evidence = NOTHING if options.evidence is None else folder.load_folder(options.evidence)
     if not options.offline:
         evidence = _worth_keeping(evidence, policy)
         budget = settings.budget(parsed)
+        fetcher = CachingFetcher(_client(settings), keep_s=settings.fetch_cache_s)
         evidence = asyncio.run(
-            gather.gather(parsed, evidence, client, budget=budget, with_attachments=settings.fetch_evidence)
+            gather.gather(parsed, evidence, fetcher, budget=budget, with_attachments=settings.fetch_evidence)
         )
+    evidence = remembered.joined(evidence)
     if options.save_evidence is not None:
         folder.save(evidence, options.save_evidence)
     return evidence

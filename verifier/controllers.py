@@ -7,8 +7,14 @@ from typing import NamedTuple
 from did import local
 from did.documents import DidDocument, VerificationMethod, read_document
 from did.identifiers import parse_did
+from did.web import document_url
 from schemas.errors import ParsingError, ResourceLimitError
-from verifier.errors import FetchBlockedError, FetchFailedError, InvalidVerificationMethodError
+from verifier.errors import (
+    FetchBlockedError,
+    FetchFailedError,
+    InvalidVerificationMethodError,
+    MalformedTermError,
+)
 from verifier.evidence import Evidence, Fetched
 from verifier.notices import Notice
 from verifier.policy import Policy
@@ -31,6 +37,8 @@ def resolve(did: str, evidence: Evidence, policy: Policy) -> Controller:
     """
     if parse_did(did).method != "web":
         return Controller(local.resolve(did), passed("the DID carries its own key"))
+    # What has no URL is no did:web, rather than one whose document is missing.
+    document_url(did)
     fetched = evidence.did_documents.get(did)
     if fetched is None:
         raise FetchFailedError(f"the DID document of {did} is not at hand: nothing was fetched, no folder has it")
@@ -43,7 +51,7 @@ def body_of(fetched: Fetched) -> bytes:
     if fetched.body is not None:
         return fetched.body
     detail = f"{fetched.url}: {fetched.detail or 'nothing was fetched'}"
-    for refusal in (FetchBlockedError, ParsingError, ResourceLimitError):
+    for refusal in (FetchBlockedError, ParsingError, ResourceLimitError, MalformedTermError):
         if fetched.problem == refusal.name:
             raise refusal(detail)
     raise FetchFailedError(detail)
@@ -57,14 +65,15 @@ def check_pin(did: str, method: VerificationMethod, policy: Policy) -> None:
 
 
 def _provenance(did: str, fetched: Fetched, policy: Policy) -> Finding:
-    if fetched.origin == "network" and fetched.url.startswith("http:"):
+    if fetched.from_host and fetched.url.startswith("http:"):
         return warning(
             Notice.DEVELOPMENT,
             f"the DID document was fetched from {fetched.url}, by http from this machine: "
             "a development setting, and nothing vouches for it",
         )
-    if fetched.origin == "network":
-        return passed(f"the DID document was fetched from {fetched.url}")
+    if fetched.from_host:
+        kept = f" at {fetched.retrieved_at}, and kept since" if fetched.origin == "cache" else ""
+        return passed(f"the DID document was fetched from {fetched.url}{kept}")
     if did in policy.pinned_keys:
         return passed("the DID document comes from the evidence folder, and its key is pinned")
     if policy.trust_evidence:

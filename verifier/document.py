@@ -16,7 +16,7 @@ MAX_PRESENTATION_DEPTH: Final = strict_json.MAX_DEPTH + 2
 
 
 class Kind(StrEnum):
-    """What a document says it is, from its ``type`` alone; nothing is believed yet."""
+    """What a document says it is, from its ``type`` (a receipt has none); nothing is believed yet."""
 
     INFERENCE = "GreenComputeCredential"
     WINDOW = "GreenComputeWindowCredential"
@@ -24,6 +24,7 @@ class Kind(StrEnum):
     STATUS_LIST = "StatusList2021Credential"
     FOREIGN = "VerifiableCredential"
     PRESENTATION = "VerifiablePresentation"
+    RECEIPT = "receipt"
     UNKNOWN = "unknown"
 
 
@@ -51,8 +52,31 @@ def parse(raw: bytes, *, max_bytes: int = strict_json.MAX_BYTES, max_depth: int 
 
 
 def parse_presentation(raw: bytes) -> Document:
-    """Return the presentation in ``raw``: at most 16 MB, two levels deeper than a credential. Raises as parse."""
-    return parse(raw, max_bytes=MAX_PRESENTATION_BYTES, max_depth=MAX_PRESENTATION_DEPTH)
+    """Return the presentation in ``raw``: at most 16 MB, two levels deeper than a credential. Raises as parse.
+
+    No single string in it is larger than a whole credential may be: only the number of credentials makes
+    presentations large.
+    """
+    found = parse(raw, max_bytes=MAX_PRESENTATION_BYTES, max_depth=MAX_PRESENTATION_DEPTH)
+    if len(raw) > strict_json.MAX_BYTES:
+        _check_strings(found.value)
+    return found
+
+
+def _check_strings(value: Json) -> None:
+    pending: list[Json] = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if len(item) > strict_json.MAX_BYTES:
+                raise ResourceLimitError(
+                    f"a string has {len(item)} characters; at most {strict_json.MAX_BYTES} are read"
+                )
+        elif isinstance(item, dict):
+            pending.extend(item)
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
 
 
 def parse_any(raw: bytes) -> Document:
@@ -76,18 +100,31 @@ def embedded(value: JsonObject) -> Document:
 
 
 def embedded_presentation(value: JsonObject) -> Document:
-    """Return a presentation that stands inside a request; as embedded, within the limits of a presentation."""
-    return parse_presentation(jcs.canonical_bytes(value))
+    """Return a presentation that stands inside a request which passed the gate with one level more.
+
+    As embedded, but not parsed a second time, since it may be half a million values. Raises ResourceLimitError
+    where its canonical JSON is larger than a presentation may be.
+    """
+    raw = jcs.canonical_bytes(value)
+    if len(raw) > MAX_PRESENTATION_BYTES:
+        raise ResourceLimitError(f"the presentation has {len(raw)} bytes; at most {MAX_PRESENTATION_BYTES} are read")
+    if len(raw) > strict_json.MAX_BYTES:
+        _check_strings(value)
+    return Document(raw, value, digests.digest(raw), kind_of(value))
 
 
 def kind_of(value: JsonObject) -> Kind:
     """Return what the ``type`` member says; UNKNOWN if it names neither or both of credential and presentation.
+
+    What has no type, and a record with its inclusion proof, is a receipt.
 
     Whatever spells one of our types in any way is taken for ours: the closed shape then refuses it.
     """
     types = strings(value.get("type"))
     ours = credential.kind_of(value)
     is_credential, is_presentation = Kind.FOREIGN in types or ours is not None, Kind.PRESENTATION in types
+    if not types and ours is None and "record" in value and "inclusion" in value:
+        return Kind.RECEIPT
     if is_credential == is_presentation:
         return Kind.UNKNOWN
     if is_presentation:

@@ -39,10 +39,12 @@
     │   ├── HolderBindingError              HOLDER_BINDING
     │   ├── InvalidChallengeError           INVALID_CHALLENGE_ERROR
     │   ├── InvalidDomainError              INVALID_DOMAIN_ERROR
+    │   ├── ReplayError                     REPLAY
     │   └── DuplicateWindowError            DUPLICATE_WINDOW
     ├── FetchError
     │   ├── FetchBlockedError               FETCH_BLOCKED
     │   └── FetchFailedError                FETCH_FAILED
+    │       └── HostUnreachableError            FETCH_FAILED too: no connection, so no other URL of the host either
     └── UsageError                      USAGE_ERROR (exit code 64: policy, settings, folders, arguments)
 
 Parsing and shape are schemas.errors', identifiers and keys did.errors'. All are GreenErrors.
@@ -300,6 +302,13 @@ class InvalidDomainError(PresentationError):
     title = "The domain is not the expected one"
 
 
+class ReplayError(PresentationError):
+    """The challenge was used before."""
+
+    name = "REPLAY"
+    title = "The challenge was used before"
+
+
 class DuplicateWindowError(PresentationError):
     """Two credentials of a presentation claim the same energy."""
 
@@ -328,6 +337,10 @@ class FetchFailedError(FetchError):
 
     name = "FETCH_FAILED"
     title = "The evidence could not be fetched"
+
+
+class HostUnreachableError(FetchFailedError):
+    """No connection to the host came about, which says as much of its other URLs."""
 
 
 class UsageError(VerificationError):

@@ -12,17 +12,20 @@ import msgspec
 
 from schemas import digests
 from schemas.errors import GreenError
+from verifier.errors import HostUnreachableError
 from verifier.report import EvidenceUsed
 
-Origin: TypeAlias = Literal["network", "folder"]
-Part: TypeAlias = Literal["did_documents", "status_lists", "attachments"]
+Origin: TypeAlias = Literal["network", "cache", "folder", "memory"]
+Part: TypeAlias = Literal["did_documents", "status_lists", "attachments", "credentials", "remembered"]
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer: the bytes of ``url``, or the reason (``problem``, ``detail``) why there are none.
 
     ``retrieved_at`` is UTC in whole seconds, absent where nothing was asked for. ``origin`` says how far the transport vouches for the bytes:
-    over the network TLS named the host, in a folder anybody may have put them.
+    over the network TLS named the host, in a folder anybody may have put them. ``cache``: fetched over the network
+    moments before, at ``retrieved_at``; ``memory``: kept from an earlier verification. ``unreachable``: no
+    connection to the host came about.
     """
 
     url: str
@@ -32,18 +35,60 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     media_type: str | None = None
     problem: str | None = None
     detail: str | None = None
+    unreachable: bool = False
+
+    @property
+    def from_host(self) -> bool:
+        """Whether the host that the URL names gave this, now or moments ago."""
+        return self.origin in {"network", "cache"}
+
+
+class KnownList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A status list that this verifier has verified: its ``issuer`` signed it, at ``issued``, as the list at ``url``.
+
+    Issuer and URL together name a list: whoever serves a URL could have another issuer sign a list for it,
+    and so drive out the memory of the first. ``issued`` and ``retrieved_at`` are UTC in whole seconds.
+    """
+
+    issuer: str
+    url: str
+    issued: str
+    body: bytes
+    retrieved_at: str | None = None
+    media_type: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of this list in ``Evidence.remembered``."""
+        return name_of_list(self.issuer, self.url)
+
+    def as_evidence(self) -> Fetched:
+        """Return the list as an entry of ``Evidence.remembered``."""
+        return Fetched(
+            url=self.url, origin="memory", retrieved_at=self.retrieved_at, body=self.body, media_type=self.media_type
+        )
+
+
+def name_of_list(issuer: str, url: str) -> str:
+    """Return the name in ``Evidence.remembered`` of the list that ``issuer`` publishes at ``url``."""
+    return f"{issuer} {url}"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was gathered for one verification.
 
     ``did_documents`` by DID; ``status_lists`` by URL; ``attachments`` by what they must be: the digest
-    of evidence bytes (digestMultibase), or the JWK thumbprint URI of a node's public key (RFC 9278).
+    of evidence bytes (digestMultibase) or of an enrolment record, the leaf hash of a record (its receipt), the Merkle
+    root of a window's records (their lines), or the JWK thumbprint URI of a node's public key (RFC 9278).
+    ``credentials``: window credentials by their id, for the receipts that name them.
+    ``remembered``: by name_of_list, the newest version of a status list that was verified earlier.
     """
 
     did_documents: Mapping[str, Fetched] = {}
     status_lists: Mapping[str, Fetched] = {}
     attachments: Mapping[str, Fetched] = {}
+    credentials: Mapping[str, Fetched] = {}
+    remembered: Mapping[str, Fetched] = {}
 
     def joined(self, other: Evidence) -> Evidence:
         """Return both together; where both have an entry, this one's stands."""
@@ -51,13 +96,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             did_documents={**other.did_documents, **self.did_documents},
             status_lists={**other.status_lists, **self.status_lists},
             attachments={**other.attachments, **self.attachments},
+            credentials={**other.credentials, **self.credentials},
+            remembered={**other.remembered, **self.remembered},
         )
 
     def items(self) -> Iterator[tuple[Part, str, Fetched]]:
-        """Yield (part, name, entry) of everything, in a fixed order."""
+        """Yield (part, name, entry) of everything, in a fixed order.
+
+        But for what is remembered just as it was fetched again: that has no part in a verdict.
+        """
         for part in get_args(Part):
             for name, fetched in sorted(getattr(self, part).items()):
-                yield part, name, fetched
+                offered = self.status_lists.get(fetched.url) if part == "remembered" else None
+                if offered is None or offered.body != fetched.body:
+                    yield part, name, fetched
 
     def used(self, named: Container[str]) -> tuple[EvidenceUsed, ...]:
         """Return the list for a report, where each came from, when, and its digest, of what a document names.
@@ -65,7 +117,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         A document names a DID, a status list, a digest or a key literally; whatever else a folder holds
         had no part in the verdict.
         """
-        return tuple(_used(fetched) for _, name, fetched in self.items() if name in named)
+        return tuple(
+            _used(fetched)
+            for part, name, fetched in self.items()
+            if (fetched.url if part == "remembered" else name) in named
+        )
 
 
 NOTHING = Evidence()
@@ -74,7 +130,14 @@ NOTHING = Evidence()
 
 def absent(url: str, error: GreenError, *, origin: Origin, retrieved_at: str | None = None) -> Fetched:
     """Return the record of a fetch that failed: evidence of absence."""
-    return Fetched(url=url, origin=origin, retrieved_at=retrieved_at, problem=error.name, detail=error.detail)
+    return Fetched(
+        url=url,
+        origin=origin,
+        retrieved_at=retrieved_at,
+        problem=error.name,
+        detail=error.detail,
+        unreachable=isinstance(error, HostUnreachableError),
+    )
 
 
 def _used(fetched: Fetched) -> EvidenceUsed:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import socket
 import ssl
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -22,16 +24,21 @@ import httpx
 from schemas import times
 from schemas.errors import GreenError, ParsingError
 from verifier.addresses import Target, is_loopback, judge, target_of
-from verifier.errors import FetchBlockedError, FetchFailedError, ResourceLimitError
+from verifier.errors import FetchBlockedError, FetchFailedError, HostUnreachableError, ResourceLimitError
 from verifier.evidence import Fetched, absent
 
 TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 2.0
 MAX_BYTES: Final = 2 * 1024 * 1024
+MAX_ADDRESSES: Final = 4
+"""Addresses of one host that are tried: its name server may list a thousand machines of other people."""
+
+_RESOLVER_THREADS: Final = 32
 _OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _CHUNK: Final = 64 * 1024
+_CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([^";]*)', re.IGNORECASE)
 
 
 class Fetcher(Protocol):
@@ -54,11 +61,19 @@ class Resolver(Protocol):
 
 
 class SystemResolver:
-    """The operating system's resolver, off the event loop."""
+    """The operating system's resolver, off the event loop.
+
+    It has threads of its own. A lookup cannot be broken off, and a stranger's name server may let it hang for half
+    a minute: in the event loop's usual threads, where documents are judged, a few such names would stop the service.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of getaddrinfo, in its order and each once."""
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -111,25 +126,25 @@ class EgressClient:
         if scheme == "https" and target.scheme != "https":
             raise FetchBlockedError("http is for this machine's loopback only")
         failure: Exception = FetchFailedError("the host has no address")
-        async with self._client() as client:
-            for address in addresses:
+        async with self._transport or network() as transport:
+            for address in addresses[:MAX_ADDRESSES]:
                 try:
-                    answer = await self._get(client, scheme, target, address, accept)
+                    answer = await self._get(transport, scheme, target, address, accept)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     failure = error
-                except httpx.HTTPError as error:
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise FetchFailedError(f"the exchange broke off: {type(error).__name__}") from error
                 else:
                     # In development a loopback host was asked by http, and a report must not say otherwise.
                     return urlsplit(url)._replace(scheme=scheme).geturl(), *answer
-        raise FetchFailedError("no connection to the host, or its certificate does not hold") from failure
+        raise HostUnreachableError("no connection to the host, or its certificate does not hold") from failure
 
     async def _addresses(self, target: Target) -> Sequence[str]:
         """Return the addresses that may be contacted: one bad address condemns the host."""
         try:
             addresses = await self._resolver.resolve(target.host, _port(target, target.scheme))
         except (OSError, UnicodeError) as error:
-            raise FetchFailedError(f"the host name {target.host[:60]!r} does not resolve") from error
+            raise HostUnreachableError(f"the host name {target.host[:60]!r} does not resolve") from error
         if self._development and addresses and all(is_loopback(address) for address in addresses):
             return addresses
         for address in addresses:
@@ -139,16 +154,13 @@ class EgressClient:
                 raise FetchBlockedError(f"{target.host[:60]!r} is at a forbidden address ({reason}){hint}")
         return addresses
 
-    def _client(self) -> httpx.AsyncClient:
-        transport = self._transport or httpx.AsyncHTTPTransport(
-            verify=_tls(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
-        timeout = httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S)
-        return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)
-
     async def _get(
-        self, client: httpx.AsyncClient, scheme: str, target: Target, address: str, accept: Sequence[str]
+        self, transport: httpx.AsyncBaseTransport, scheme: str, target: Target, address: str, accept: Sequence[str]
     ) -> tuple[str, bytes]:
+        """Return the media type and the body. One request and one answer, with none of what a client does about them.
+
+        A client of httpx reads the place that a redirect names even if it is not to follow it, and raises on some.
+        """
         literal = f"[{address}]" if ":" in address else address
         name = f"[{target.host}]" if ":" in target.host else target.host
         headers = {
@@ -156,23 +168,30 @@ class EgressClient:
             "Accept": ", ".join(accept),
             "Accept-Encoding": "identity",
             "User-Agent": "green-verifier",
+            "Connection": "close",
         }
         url = f"{scheme}://{literal}:{_port(target, scheme)}{target.path}"
-        extensions = {"sni_hostname": target.host}
-        async with client.stream("GET", url, headers=headers, extensions=extensions) as response:
-            media_type = _judge_head(response, accept)
-            return media_type, await self._body(response)
+        timeout = httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S)
+        extensions = {"sni_hostname": target.host, "timeout": timeout.as_dict()}
+        response = await transport.handle_async_request(
+            httpx.Request("GET", url, headers=headers, extensions=extensions)
+        )
+        try:
+            return _judge_head(response, accept), await self._body(response)
+        finally:
+            await response.aclose()
 
     async def _body(self, response: httpx.Response) -> bytes:
-        """Return the body, inflated if it came deflated. Raises ResourceLimitError past the cap."""
+        """Return the body, inflated if it came deflated. Raises ResourceLimitError past the cap, in either form."""
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
             raise FetchFailedError("the answer is in a content encoding that was not asked for")
         inflate = zlib.decompressobj(_GZIP_WINDOW) if encoding == "gzip" else None
-        body = bytearray()
+        body, received = bytearray(), 0
         async for chunk in response.aiter_raw(_CHUNK):
+            received += len(chunk)
             body += _inflated(inflate, chunk, self._max_bytes + 1 - len(body)) if inflate else chunk
-            if len(body) > self._max_bytes:
+            if max(received, len(body)) > self._max_bytes:
                 raise ResourceLimitError(f"the answer has more than {self._max_bytes} bytes")
         if inflate is not None and not inflate.eof:
             raise FetchFailedError("the answer ends within its compressed stream")
@@ -185,16 +204,30 @@ def _port(target: Target, scheme: str) -> int:
 
 def _inflated(inflate: zlib._Decompress, chunk: bytes, room: int) -> bytes:
     try:
-        return inflate.decompress(chunk, room)
+        inflated = inflate.decompress(chunk, room)
     except zlib.error as error:
         raise FetchFailedError("the answer's compressed stream is damaged") from error
+    # Some readers would go on with a second stream, others not; and zlib would keep all of it.
+    if inflate.unused_data:
+        raise FetchFailedError("something follows the answer's compressed stream")
+    return inflated
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
+def network(context: ssl.SSLContext | None = None) -> httpx.AsyncHTTPTransport:
+    """Return a transport to the real network: no proxy, no connection kept, ``context`` (tls_context) for https."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(verify=context or _tls(), trust_env=False, limits=limits)
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return how a host must show who it is: TLS 1.2 or newer, its name in a certificate by a public authority."""
     context = httpx.create_ssl_context(trust_env=False)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+# Reading all authorities takes some 20 ms, and each exchange has a client of its own.
+_tls: Final = functools.cache(tls_context)
 
 
 def _judge_head(response: httpx.Response, accept: Sequence[str]) -> str:
@@ -204,11 +237,9 @@ def _judge_head(response: httpx.Response, accept: Sequence[str]) -> str:
     if response.status_code != _OK:
         raise FetchFailedError(f"the host answered with status {response.status_code}")
     content_type: str = response.headers.get("content-type", "")
-    media_type, _, parameters = content_type.partition(";")
-    media_type = media_type.strip().lower()
+    media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in accept:
         raise FetchFailedError(f"the answer is {media_type[:60]!r}, not one of {', '.join(accept)}")
-    charset = parameters.replace(" ", "").replace('"', "").lower()
-    if "charset=" in charset and "charset=utf-8" not in charset:
+    if any(charset.strip().lower() != "utf-8" for charset in _CHARSET.findall(content_type)):
         raise ParsingError("the answer is not in UTF-8")
     return media_type

@@ -17,10 +17,13 @@ from did.errors import DidError
 from did.jwk import parse_jwk
 from schemas import digests, strict_json, times
 from schemas.errors import FormatError
+from schemas.receipt import parse_receipt
 from schemas.strict_json import JsonObject
-from verifier.document import strings
+from schemas.window_record import decode_records
+from verifier.document import Kind, kind_of, strings
+from verifier.document import identifier as issuer_of
 from verifier.errors import UsageError
-from verifier.evidence import Evidence, Fetched, Part
+from verifier.evidence import Evidence, Fetched, Part, name_of_list
 
 MANIFEST: Final = "evidence.json"
 MAX_FILES: Final = 2000
@@ -51,9 +54,11 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def load_folder(folder: Path) -> Evidence:
     """Return the evidence in ``folder``, each file by what it is; origin ``folder``.
 
-    A DID document counts under its ``id``, a status list under its ``id``, a JWK under its thumbprint URI,
-    every file also under the digest of its bytes. Of two versions of a status list the one issued
-    later counts, of two DID documents the one retrieved later. Raises UsageError if it cannot be read.
+    A DID document counts under its ``id``, a status list and a window's credential under their ``id``, a JWK under
+    its thumbprint URI, a receipt under its record's leaf hash, a window's records under their Merkle root, every file
+    also under the digest of its bytes. Of two versions of a status list the one issued
+    later counts, of two DID documents the one retrieved later. A list that the manifest says was remembered is
+    not offered: it counts where it is the later one. Raises UsageError if it cannot be read.
     """
     try:
         manifest = _read_manifest(folder)
@@ -95,7 +100,13 @@ def save(evidence: Evidence, folder: Path) -> None:
 
 def _file_name(part: Part, body: bytes) -> str:
     # A name by content: the same document fetched for several verifications is one file.
-    kind = {"did_documents": "did", "status_lists": "status-list", "attachments": "attachment"}[part]
+    kind = {
+        "did_documents": "did",
+        "status_lists": "status-list",
+        "attachments": "attachment",
+        "credentials": "window",
+        "remembered": "known-list",
+    }[part]
     return f"{kind}-{digests.digest(body)[5:21]}.json"
 
 
@@ -137,12 +148,21 @@ def _recognize(path: Path, manifest: _Manifest) -> Iterator[tuple[Part, str, str
     try:
         value = strict_json.parse_object(body, max_bytes=MAX_FILE_BYTES)
     except FormatError:
+        yield from _records(body, age, fetched)
         return
     identifier = value.get("id")
     if isinstance(identifier, str) and identifier.startswith("did:"):
         yield "did_documents", identifier, age, fetched
     elif isinstance(identifier, str) and _STATUS_LIST_TYPES & set(strings(value.get("type"))):
-        yield "status_lists", identifier, str(value.get("issuanceDate", value.get("validFrom", ""))), fetched
+        issued = str(value.get("issuanceDate", value.get("validFrom", "")))
+        if entry.part == "remembered":
+            yield "remembered", name_of_list(issuer_of(value.get("issuer")) or "", identifier), issued, fetched
+        else:
+            yield "status_lists", identifier, issued, fetched
+    elif kind_of(value) is Kind.WINDOW and isinstance(identifier, str):
+        yield "credentials", identifier, str(value.get("issuanceDate", "")), fetched
+    elif kind_of(value) is Kind.RECEIPT:
+        yield from _receipt(body, age, fetched)
     elif "kty" in value:
         yield from _key(value, age, fetched)
 
@@ -151,6 +171,21 @@ def _key(value: JsonObject, age: str, fetched: Fetched) -> Iterator[tuple[Part, 
     try:
         yield "attachments", parse_jwk(value).thumbprint_uri, age, fetched
     except DidError:
+        return
+
+
+def _receipt(body: bytes, age: str, fetched: Fetched) -> Iterator[tuple[Part, str, str, Fetched]]:
+    try:
+        yield "attachments", parse_receipt(body).record_digest, age, fetched
+    except FormatError:
+        return
+
+
+def _records(body: bytes, age: str, fetched: Fetched) -> Iterator[tuple[Part, str, str, Fetched]]:
+    """Yield the records of a window, one a line; anything else is a file of no kind that is known."""
+    try:
+        yield "attachments", decode_records(body).merkle_root, age, fetched
+    except FormatError:
         return
 
 

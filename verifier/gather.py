@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 from did.errors import DidError
 from did.identifiers import parse_did
 from did.web import document_url
+from schemas.errors import FormatError
+from schemas.lexical import DIGEST
+from schemas.profile import TPM_QUOTE
 from schemas.strict_json import JsonObject
-from verifier.document import OURS, Document, Kind, identifier, kind_of, objects
+from verifier.document import OURS, Document, Kind, identifier, kind_of, objects, parse, strings
 from verifier.errors import FetchFailedError
 from verifier.evidence import Evidence, Fetched, Part, absent
 from verifier.fetch import Fetcher
@@ -75,6 +78,8 @@ def missing(document: Document, evidence: Evidence, *, with_attachments: bool = 
     and keys of the evidence, if they lie on a host that is contacted anyway: no document makes the
     verifier call a further host. Nothing else in a document is ever dereferenced.
     """
+    if document.kind is Kind.RECEIPT:
+        return _of_receipt(document, evidence, with_attachments=with_attachments)
     credentials = _credentials(document)
     dids = [identifier(document.value.get("holder"))] if document.kind is Kind.PRESENTATION else []
     dids += [identifier(credential.get("issuer")) for credential in credentials]
@@ -85,7 +90,42 @@ def missing(document: Document, evidence: Evidence, *, with_attachments: bool = 
     return [need for need in dict.fromkeys(needs) if need.name not in getattr(evidence, need.part)]
 
 
+def _of_receipt(document: Document, evidence: Evidence, *, with_attachments: bool) -> list[Need]:
+    """Return what a receipt needs: its window's credential, and once that is at hand, what that needs."""
+    window = window_of(document, evidence)
+    if window is not None:
+        # Not for a receipt in its place, which would be a circle.
+        is_window = window.kind is Kind.WINDOW
+        return missing(window, evidence, with_attachments=with_attachments) if is_window else []
+    url = document.value.get("window_credential")
+    if not isinstance(url, str) or url in evidence.credentials:
+        return []
+    return [Need("credentials", url, url, CREDENTIAL_TYPES)]
+
+
+def window_of(document: Document, evidence: Evidence) -> Document | None:
+    """Return the window's credential that a receipt names, None if it is not at hand or cannot be read."""
+    fetched = evidence.credentials.get(str(document.value.get("window_credential")))
+    if fetched is None or fetched.body is None:
+        return None
+    try:
+        return parse(fetched.body)
+    except FormatError:
+        return None
+
+
+def named_lists(document: Document) -> set[tuple[str, str]]:
+    """Return (issuer, URL) of every status list that the document's credentials name, in no order."""
+    return {
+        (identifier(credential.get("issuer")) or "", need.url)
+        for credential in _credentials(document)
+        for need in _status_lists(credential)
+    }
+
+
 def _credentials(document: Document) -> list[JsonObject]:
+    if document.kind is Kind.RECEIPT:
+        return []
     if document.kind is not Kind.PRESENTATION:
         return [document.value]
     return list(objects(document.value.get("verifiableCredential")))[:MAX_CREDENTIALS]
@@ -114,14 +154,25 @@ def _attachments(credential: JsonObject, hosts: set[str]) -> Iterator[Need]:
     if kind_of(credential) not in OURS:
         return
     for entry in objects(credential.get("evidence")):
-        url, digest, key = entry.get("id"), entry.get("digestMultibase"), entry.get("signedBy")
+        url, digest = entry.get("id"), entry.get("digestMultibase")
         if not (isinstance(url, str) and isinstance(digest, str)) or _authority(url) not in hosts:
             continue
         folder, _, last = url.rpartition("/")
         if last == digest and "inlineEvidence" not in entry:
             yield Need("attachments", digest, url, ATTACHMENT_TYPES)
-        if isinstance(key, str):
-            yield Need("attachments", key, f"{folder}/{key}", KEY_TYPES)
+        yield from _beside(entry, folder)
+
+
+def _beside(entry: JsonObject, folder: str) -> Iterator[Need]:
+    """Yield what else belongs to a piece of evidence: a software key or the TPM's enrolment, and the record's receipt."""
+    key, enrolment, record = entry.get("signedBy"), entry.get("enrolmentDigest"), entry.get("recordDigest")
+    is_quote = TPM_QUOTE in strings(entry.get("type"))
+    if isinstance(key, str) and not is_quote:
+        yield Need("attachments", key, f"{folder}/{key}", KEY_TYPES)
+    if isinstance(enrolment, str) and is_quote and DIGEST.fits(enrolment):
+        yield Need("attachments", enrolment, f"{folder.rpartition('/')[0]}/enrolments/{enrolment}", ATTACHMENT_TYPES)
+    if isinstance(record, str) and "windowDigest" in entry and DIGEST.fits(record):
+        yield Need("attachments", record, f"{folder}/{record}", ATTACHMENT_TYPES)
 
 
 def _authority(url: str) -> str:
@@ -141,8 +192,21 @@ async def gather(
 ) -> Evidence:
     """Return ``evidence`` together with what was missing, fetched within ``budget``.
 
-    What lies beyond the budget is recorded as absent; the indispensable is fetched first.
+    What lies beyond the budget is recorded as absent; the indispensable is fetched first. A receipt's window is
+    fetched first, and then what that needs, within the same budget.
     """
+    if document.kind is Kind.RECEIPT and window_of(document, evidence) is None:
+        begun_s = asyncio.get_running_loop().time()
+        first = missing(document, evidence)
+        found = await _fetch_all(first, fetcher, budget)
+        evidence = evidence.joined(_collect(first, found))
+        budget = Budget(
+            fetches=budget.fetches - len(first),
+            timeout_s=max(0.0, budget.timeout_s - (asyncio.get_running_loop().time() - begun_s)),
+            max_bytes=budget.max_bytes - sum(len(one.body or b"") for one in found),
+        )
+        if window_of(document, evidence) is None:
+            return evidence
     needs = missing(document, evidence, with_attachments=with_attachments)
     found = await _fetch_all(needs[: budget.fetches], fetcher, budget)
     over = FetchFailedError(f"not fetched: a verification fetches at most {budget.fetches} documents")
@@ -185,7 +249,12 @@ def _within(budget: Budget, needs: Sequence[Need], tasks: Sequence[asyncio.Task[
 
 
 def _collect(needs: Sequence[Need], found: Sequence[Fetched]) -> Evidence:
-    parts: dict[Part, dict[str, Fetched]] = {"did_documents": {}, "status_lists": {}, "attachments": {}}
+    parts: dict[Part, dict[str, Fetched]] = {
+        "did_documents": {},
+        "status_lists": {},
+        "attachments": {},
+        "credentials": {},
+    }
     for need, fetched in zip(needs, found, strict=True):
         parts[need.part][need.name] = fetched
     return Evidence(**parts)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.errors import GreenError, ResourceLimitError
-from schemas.status import StatusListCredential
 from verifier.controllers import Controller
+from verifier.enrolment import Enrolment
+from verifier.errors import StatusRetrievalError
+from verifier.evidence import KnownList
 
 T = TypeVar("T")
 
@@ -36,6 +38,26 @@ class Once(Generic[T]):
         return found
 
 
+class VerifiedList(NamedTuple):
+    """A status list that verified: its URL, its date, its bits, and how it came here (as verifier.evidence.Fetched)."""
+
+    url: str
+    issued: str
+    bits: bytes
+    retrieved_at: str | None
+    from_host: bool
+
+
+class Lists(NamedTuple):
+    """What is known of one list: as it is offered (or why it cannot be had), and as it is remembered, if it is.
+
+    ``remembered`` is None as well where it is the same list, or does not verify.
+    """
+
+    offered: VerifiedList | StatusRetrievalError
+    remembered: VerifiedList | None
+
+
 class Room:
     """How many bytes of status lists may still be inflated."""
 
@@ -51,11 +73,15 @@ class Room:
 
 @dataclass(frozen=True)
 class Memo:
-    """What the credentials of one verdict share: DID documents that were read, status lists that were verified.
+    """What the credentials of one verdict share: DID documents and enrolment records read, status lists verified.
 
     Each is a function of the evidence, the policy and the time alone, which are the same for all of them.
+    ``worth_keeping`` is an outcome: by name_of_list, the lists that verified, and that say more than what
+    was remembered. Whoever asks for a verdict may hand in a Memo, a new one each time, and keep those.
     """
 
     controllers: Once[Controller] = field(default_factory=Once)
-    status_lists: Once[tuple[StatusListCredential, bytes]] = field(default_factory=Once)
+    status_lists: Once[Lists] = field(default_factory=Once)
+    enrolments: Once[Enrolment] = field(default_factory=Once)
     room: Room = field(default_factory=Room)
+    worth_keeping: dict[str, KnownList] = field(default_factory=dict)

@@ -1,15 +1,82 @@
-"""What the OpenAPI document says of requests that the routes read as raw bytes."""
+"""What the OpenAPI document says of requests that the routes read as raw bytes, and of what they answer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
+from verifier.challenges import MAX_DOMAIN
+from verifier.problems import PROBLEM_JSON
+
+_JSON: Final = "application/json"
 _OBJECT: Final = OpenAPIType.OBJECT
-_TEXT: Final = Schema(type=OpenAPIType.STRING, min_length=1)
+_STRING: Final = Schema(type=OpenAPIType.STRING)
+# What a client leaves out, many of them write as null.
+_MAYBE_TEXT: Final = Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], min_length=1)
+_ALLOW: Final = Schema(type=OpenAPIType.BOOLEAN, description="Accept figures that nobody measured.")
+
+_REFUSALS: Final = (400, 408, 413, 415, 429, 503)
+"""What every route that reads a body may answer with a problem document."""
+
+
+def _closed(properties: Mapping[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    return Schema(
+        type=_OBJECT,
+        required=[name for name in properties if name not in optional],
+        properties={**properties},
+        additional_properties=False,
+    )
+
+
+def _list(items: Schema) -> Schema:
+    return Schema(type=OpenAPIType.ARRAY, items=items)
+
+
+_PROBLEM: Final = _closed(
+    {"type": _STRING, "title": _STRING, "status": Schema(type=OpenAPIType.INTEGER), "detail": _STRING}
+)
+_FINDING: Final = _closed({"type": _STRING, "title": _STRING, "detail": _STRING})
+_VERDICT: Final = _closed(
+    {
+        "verified": Schema(type=OpenAPIType.BOOLEAN),
+        "outcome": Schema(enum=["verified", "refused", "inconclusive"]),
+        "problemDetails": _list(_FINDING),
+        "checks": _list(_STRING),
+        "warnings": _list(_FINDING),
+        "errors": _list(_STRING),
+        "report": Schema(type=_OBJECT, description="Every step of the verdict, with what it rests on."),
+    }
+)
+_CHALLENGE: Final = _closed({"challenge": _STRING, "expires": _STRING, "domain": _STRING}, optional=("domain",))
+
+
+def _responses(status: int, description: str, schema: Schema) -> dict[str, OpenAPIResponse]:
+    found = {
+        str(refusal): OpenAPIResponse(
+            description=HTTPStatus(refusal).phrase, content={PROBLEM_JSON: OpenAPIMediaType(schema=_PROBLEM)}
+        )
+        for refusal in _REFUSALS
+    }
+    return found | {
+        str(status): OpenAPIResponse(description=description, content={_JSON: OpenAPIMediaType(schema=schema)})
+    }
+
+
+def _verdicts() -> dict[str, OpenAPIResponse]:
+    found = _responses(200, "The document verifies.", _VERDICT)
+    found["400"] = OpenAPIResponse(
+        description="The document does not verify (JSON), or the request is malformed (a problem document).",
+        content={
+            _JSON: OpenAPIMediaType(schema=_VERDICT),
+            PROBLEM_JSON: OpenAPIMediaType(schema=_PROBLEM),
+        },
+    )
+    return found
 
 
 def _body(member: str, options: dict[str, Schema]) -> RequestBody:
@@ -21,10 +88,7 @@ def _body(member: str, options: dict[str, Schema]) -> RequestBody:
             "options": Schema(type=_OBJECT, properties={**options}),
         },
     )
-    return RequestBody(content={"application/json": OpenAPIMediaType(schema=schema)}, required=True)
-
-
-_ALLOW: Final = Schema(type=OpenAPIType.BOOLEAN, description="Accept figures that nobody measured.")
+    return RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
 
 
 @dataclass
@@ -32,8 +96,28 @@ class CredentialOperation(Operation):
     """POST /credentials/verify."""
 
     def __post_init__(self) -> None:
-        """Describe the body."""
-        self.request_body = _body("verifiableCredential", {"allowSimulated": _ALLOW})
+        """Describe the body and the answers."""
+        # The members of a presentation's options are read here too, and mean nothing.
+        options = {"challenge": _MAYBE_TEXT, "domain": _MAYBE_TEXT, "allowSimulated": _ALLOW}
+        self.request_body = _body("verifiableCredential", options)
+        self.responses = {**_verdicts()}
+
+
+@dataclass
+class ChallengeOperation(Operation):
+    """POST /challenges."""
+
+    def __post_init__(self) -> None:
+        """Describe the body, which may be left out, and the answers."""
+        domain = Schema(
+            type=[OpenAPIType.STRING, OpenAPIType.NULL],
+            min_length=1,
+            max_length=MAX_DOMAIN,
+            description="The domain that the holder must sign for.",
+        )
+        schema = _closed({"domain": domain}, optional=("domain",))
+        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)})
+        self.responses = {**_responses(201, "A challenge that counts once.", _CHALLENGE)}
 
 
 @dataclass
@@ -41,6 +125,7 @@ class PresentationOperation(Operation):
     """POST /presentations/verify."""
 
     def __post_init__(self) -> None:
-        """Describe the body."""
-        options = {"challenge": _TEXT, "domain": _TEXT, "allowSimulated": _ALLOW}
+        """Describe the body and the answers."""
+        options = {"challenge": _MAYBE_TEXT, "domain": _MAYBE_TEXT, "allowSimulated": _ALLOW}
         self.request_body = _body("verifiablePresentation", options)
+        self.responses = {**_verdicts()}

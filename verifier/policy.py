@@ -20,7 +20,8 @@ Assurance: TypeAlias = Literal["simulated", "software", "tpm-emulated", "tpm-vir
 
 MAX_LEEWAY_S: Final = 3600
 Leeway: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEEWAY_S)]
-Age: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+# A century: more would not fit into a timedelta, in the middle of a verdict.
+Age: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=3_155_760_000)]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,7 +69,8 @@ def read_policy(raw: bytes) -> Policy:
     try:
         members = strict_json.parse_object(raw) if raw.lstrip()[:1] == b"{" else tomllib.loads(raw.decode("utf-8"))
         return msgspec.convert(members, Policy)
-    except (FormatError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (FormatError, ValueError, msgspec.ValidationError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number of more digits than Python reads.
         raise UsageError(f"the policy cannot be read: {error}") from error
 
 

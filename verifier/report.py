@@ -83,7 +83,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ``problem`` is the first of the refusals (or, if there is none, of what was inconclusive) in the order
     of design.md. ``id``, ``issuer`` and ``holder`` are what the document says of itself. ``subject`` holds the
     claims of the validated shape only. ``at`` is the time for which the verdict was made. ``credentials``
-    are the reports on the credentials inside a presentation; their evidence and policy are the outer report's.
+    are the reports on the credentials inside a presentation, or on a receipt's window; their evidence and policy are
+    the outer report's.
     """
 
     outcome: Outcome
@@ -193,11 +194,15 @@ _ORDER: Final = {
     "proof": 7,
     "challenge": 8,
     "credentials": 9,
+    "window": 9,
     "validity": 10,
     "status": 11,
     "claims": 12,
     "evidence": 13,
+    "inclusion": 13,
+    "sequence": 13,
     "holder": 14,
+    "tenant": 14,
     "double-counting": 15,
     "trusted-issuer": 16,
     "assurance": 17,

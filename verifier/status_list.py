@@ -18,10 +18,12 @@ from schemas.strict_json import JsonObject
 from verifier.case import Case
 from verifier.context import Profile, check_contexts
 from verifier.controllers import body_of, check_pin
-from verifier.document import objects
+from verifier.document import Kind, kind_of, objects
 from verifier.errors import FetchError, FetchFailedError, OverloadedError, StatusRetrievalError, StatusVerificationError
-from verifier.evidence import Fetched
+from verifier.evidence import Fetched, KnownList, name_of_list
+from verifier.memo import Lists, VerifiedList
 from verifier.moments import read_moment
+from verifier.report import Result
 from verifier.steps.proof import verify
 from verifier.steps.validity import check_period, check_proof_dates, period_of
 
@@ -34,7 +36,8 @@ class StatusBit(NamedTuple):
     """One bit of a verified list, and what a reader needs to judge its age.
 
     ``age`` is that of the list at the time of the verdict, by its own signed date; ``fresh`` says that the
-    issuer's host gave this very list now.
+    issuer's host gave this very list now. ``offered``: the date of the list that was offered, where the one
+    remembered counts in its place.
     """
 
     is_set: bool
@@ -42,28 +45,104 @@ class StatusBit(NamedTuple):
     retrieved_at: str | None
     age: timedelta
     fresh: bool
+    offered: str | None = None
 
 
 def read_bit(case: Case, *, url: str, index: int, purpose: str, issuer: str) -> StatusBit:
     """Return the bit at ``index`` of the list at ``url``, after verifying that list.
 
     Same issuer, id equal to the URL, our closed shape, purpose, own proof by a key that counts, validity.
-    Raises StatusRetrievalError (not to be had), StatusVerificationError (not to be believed),
-    StatusListLengthError, StatusIndexError, ResourceLimitError, MalformedValueError (its encoding).
+    Of the list that is offered and the one that is remembered the later counts, and a remembered revocation
+    always: it is not reversible (StatusList2021, statusPurpose). Raises StatusRetrievalError (not to be had),
+    StatusVerificationError (not to be believed), StatusListLengthError, StatusIndexError,
+    ResourceLimitError, MalformedValueError (its encoding).
     """
-    fetched = case.evidence.status_lists.get(url)
-    if fetched is None:
-        raise StatusRetrievalError(f"the status list {url} is not at hand: nothing was fetched, no folder has it")
     # A presentation asks for each of its credentials, and the answer is the same.
-    listed, bits = case.memo.status_lists.get(
-        (url, purpose, issuer), lambda: _read_list(fetched, case, url, purpose, issuer)
-    )
-    age = case.now - times.parse_seconds(listed.issuance_date)
-    fresh = fetched.origin == "network"
-    return StatusBit(status.get(bits, index), listed.issuance_date, fetched.retrieved_at, age, fresh)
+    lists = case.memo.status_lists.get((url, purpose, issuer), lambda: _read_lists(case, url, purpose, issuer))
+    offered, known = lists
+    revoked_before = known is not None and purpose == "revocation" and _says_set(known, index)
+    if isinstance(offered, StatusRetrievalError):
+        if known is not None and revoked_before:
+            return _bit(case, known, index)
+        raise StatusRetrievalError(offered.detail + _last_known(known, index, purpose)) from offered
+    if known is not None and (revoked_before or known.issued > offered.issued):
+        return _bit(case, known, index)._replace(offered=offered.issued)
+    return _bit(case, offered, index)
 
 
-def _read_list(fetched: Fetched, case: Case, url: str, purpose: str, issuer: str) -> tuple[StatusListCredential, bytes]:
+def _bit(case: Case, listed: VerifiedList, index: int) -> StatusBit:
+    age = case.now - times.parse_seconds(listed.issued)
+    return StatusBit(status.get(listed.bits, index), listed.issued, listed.retrieved_at, age, listed.from_host)
+
+
+def _says_set(listed: VerifiedList, index: int) -> bool:
+    return index < len(listed.bits) * 8 and status.get(listed.bits, index)
+
+
+def _last_known(known: VerifiedList | None, index: int, purpose: str) -> str:
+    if known is None:
+        return ""
+    state = "set" if _says_set(known, index) else "clear"
+    return f"; last known: the {purpose} entry {index} was {state} in the list of {known.issued}"
+
+
+def _read_lists(case: Case, url: str, purpose: str, issuer: str) -> Lists:
+    fetched, known = case.evidence.status_lists.get(url), case.evidence.remembered.get(name_of_list(issuer, url))
+    same = fetched is not None and known is not None and fetched.body == known.body
+    if fetched is None:
+        detail = f"the status list {url} is not at hand: nothing was fetched, no folder has it"
+        offered: VerifiedList | StatusRetrievalError = StatusRetrievalError(detail)
+    else:
+        try:
+            offered = _read_list(fetched, case, url, purpose, issuer)
+        except StatusRetrievalError as error:
+            offered = error
+    remembered = None if known is None or same else _recalled(known, case, url, purpose, issuer)
+    if fetched is None or same or isinstance(offered, StatusRetrievalError):
+        return Lists(offered, remembered)
+    if remembered is None or not _takes_back(remembered, offered, purpose):
+        _note(case, fetched, offered, issuer)
+    return Lists(offered, remembered)
+
+
+def _note(case: Case, fetched: Fetched, listed: VerifiedList, issuer: str) -> None:
+    """Note a list as worth remembering, unless its issuer's key is only believed because somebody said so.
+
+    Else a folder that is trusted for once could put into memory what drives out the issuer's own list.
+    """
+    if case.controller(issuer).provenance.result is Result.PASSED and fetched.body is not None:
+        kept = KnownList(
+            issuer=issuer,
+            url=listed.url,
+            issued=listed.issued,
+            body=fetched.body,
+            retrieved_at=fetched.retrieved_at,
+            media_type=fetched.media_type,
+        )
+        case.memo.worth_keeping[kept.name] = kept
+
+
+def _takes_back(earlier: VerifiedList, later: VerifiedList, purpose: str) -> bool:
+    """Return whether a list is older than the one remembered, or clears a revocation that stands in that."""
+    if later.issued < earlier.issued:
+        return True
+    size = max(len(earlier.bits), len(later.bits))
+    before, after = (int.from_bytes(listed.bits.ljust(size, b"\0")) for listed in (earlier, later))
+    return purpose == "revocation" and bool(before & ~after)
+
+
+def _recalled(known: Fetched, case: Case, url: str, purpose: str, issuer: str) -> VerifiedList | None:
+    """Return the list that is remembered, None where it does not verify (any more): then it counts for nothing."""
+    try:
+        return _read_list(known, case, url, purpose, issuer)
+    except (ResourceLimitError, OverloadedError):
+        # That it was not read is no reason to believe an older one.
+        raise
+    except GreenError:
+        return None
+
+
+def _read_list(fetched: Fetched, case: Case, url: str, purpose: str, issuer: str) -> VerifiedList:
     try:
         raw = body_of(fetched)
     except FetchFailedError as error:
@@ -76,10 +155,12 @@ def _read_list(fetched: Fetched, case: Case, url: str, purpose: str, issuer: str
         raise StatusVerificationError(f"the status list {url} does not verify: {error.detail}") from error
     bits = _bits(listed)
     case.memo.room.take(len(bits))
-    return listed, bits
+    return VerifiedList(url, listed.issuance_date, bits, fetched.retrieved_at, fetched.from_host)
 
 
 def _verified(value: JsonObject, case: Case, url: str, purpose: str, issuer: str) -> StatusListCredential:
+    if "credentialStatus" in value and kind_of(value) is Kind.STATUS_LIST:
+        raise ResourceLimitError(f"the status list {url} has a status of its own; lists of lists are not followed")
     listed = status.decode(value)
     check_contexts(value, Profile.STATUS_LIST)
     if listed.id != url:

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from schemas import digests, times
+from schemas.credential import GreenComputeWindowCredential
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 from verifier import presentation
@@ -29,6 +30,7 @@ from verifier.presentation import Expectation, Member, PresentationCase
 from verifier.report import Check, Outcome, Report, Spec, conclude, failed, obstacles, outcome_of, skipped, undecided
 from verifier.steps import claims, double_counting, evidence, keys, proof, shape, status, validity
 from verifier.suspicious import strings_within
+from verifier.verify_receipt import ESSENTIAL, RECEIPT_STEPS, Judged, ReceiptCase, finished
 
 _JSON: Final = Spec("I-JSON (RFC 7493)", "https://www.rfc-editor.org/rfc/rfc7493")
 _MODEL: Final = Spec("Verifiable Credentials Data Model 1.1", "https://www.w3.org/TR/vc-data-model/")
@@ -85,15 +87,23 @@ _ESSENTIAL_IN_PRESENTATION: Final = (
 
 
 def verify_credential(
-    document: Document, evidence: Evidence, policy: Policy, now: datetime, *, engines: Engines | None = None
+    document: Document,
+    evidence: Evidence,
+    policy: Policy,
+    now: datetime,
+    *,
+    engines: Engines | None = None,
+    memo: Memo | None = None,
 ) -> Report:
     """Return the verdict on a credential at the time ``now``.
 
     Whatever the document holds ends in the report: nothing is raised, nothing is fetched. ``engines``
-    canonicalize; by default, in this process what has our closed shape and in a worker all else.
+    canonicalize; by default, in this process what has our closed shape and in a worker all else. ``memo``, a
+    new one for each verdict, says afterwards which status lists are worth remembering.
     """
     tools = engines or _default_engines()
-    return _judge(Case(document=document, evidence=evidence, policy=policy, now=now, engines=tools))
+    case = Case(document=document, evidence=evidence, policy=policy, now=now, engines=tools, memo=memo or Memo())
+    return _judge(case)
 
 
 def verify_presentation(
@@ -104,19 +114,21 @@ def verify_presentation(
     now: datetime,
     *,
     engines: Engines | None = None,
+    memo: Memo | None = None,
 ) -> Report:
     """Return the verdict on a presentation and on each credential in it, at the time ``now``.
 
-    ``expectation`` is the challenge and the domain that this verifier gave out. As verify_credential.
+    ``expectation`` is the challenge and the domain that this verifier gave out, and how the challenge stands.
+    As verify_credential.
     """
-    tools, memo = engines or _default_engines(), Memo()
+    tools, shared = engines or _default_engines(), memo or Memo()
 
     def judge(value: JsonObject) -> Member:
         try:
             inner = embedded(value)
         except GreenError as error:
             return Member(value, refused_at_gate(b"", error, policy, now), None)
-        one = Case(document=inner, evidence=evidence, policy=policy, now=now, engines=tools, memo=memo)
+        one = Case(document=inner, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared)
         # What the inner verdicts rest on is what the whole rests on: once in the report is enough.
         report = msgspec.structs.replace(_judge(one), evidence=(), policy=None)
         return Member(value, report, one.credential)
@@ -127,7 +139,7 @@ def verify_presentation(
         policy=policy,
         now=now,
         engines=tools,
-        memo=memo,
+        memo=shared,
         expectation=expectation,
         judge=judge,
     )
@@ -136,6 +148,36 @@ def verify_presentation(
     holder = identifier(document.value.get("holder"))
     inner = tuple(member.report for member in case.members)
     return msgspec.structs.replace(report, holder=holder, credentials=inner)
+
+
+def verify_receipt(
+    document: Document,
+    evidence: Evidence,
+    policy: Policy,
+    now: datetime,
+    *,
+    engines: Engines | None = None,
+    memo: Memo | None = None,
+) -> Report:
+    """Return the verdict on a receipt at the time ``now``: on its window's credential, then on the record in it.
+
+    The credential is that of ``evidence.credentials`` which the receipt names. As verify_credential.
+    """
+    tools, shared = engines or _default_engines(), memo or Memo()
+
+    def judge(window: Document) -> Judged:
+        one = Case(document=window, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared)
+        report = _judge(one)
+        credential = one.credential if isinstance(one.credential, GreenComputeWindowCredential) else None
+        return Judged(report, credential, one.window)
+
+    case = ReceiptCase(
+        document=document, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared, judge=judge
+    )
+    report = _report(case, walk(RECEIPT_STEPS, case), ESSENTIAL)
+    used = () if case.judged is None else case.judged.report.evidence
+    report = msgspec.structs.replace(report, evidence=tuple(dict.fromkeys((*report.evidence, *used))))
+    return finished(case, report)
 
 
 def _default_engines() -> Engines:
@@ -199,4 +241,4 @@ def _subject(case: Case) -> dict[str, str]:
     return {"id": ids[0]} if ids and ids[0] is not None else {}
 
 
-__all__ = ["NOTHING", "Expectation", "refused_at_gate", "verify_credential", "verify_presentation"]
+__all__ = ["NOTHING", "Expectation", "refused_at_gate", "verify_credential", "verify_presentation", "verify_receipt"]

@@ -29,8 +29,9 @@ def good(world):
 @pytest.fixture
 def place(tmp_path, world, good, monkeypatch):
     """A folder with a credential and an evidence folder beside it; no GREEN_VERIFIER_ variables."""
-    for name in ("SETTINGS", "POLICY", "DEVELOPMENT", "ALLOW_SIMULATED"):
+    for name in ("SETTINGS", "POLICY", "DEVELOPMENT", "ALLOW_SIMULATED", "STATE_DIR"):
         monkeypatch.delenv(f"GREEN_VERIFIER_{name}", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
     monkeypatch.chdir(tmp_path)
     save(world.evidence(), tmp_path / "evidence")
     (tmp_path / "credential.json").write_text(json.dumps(good))
@@ -253,3 +254,55 @@ def test_who_reads_no_further_does_not_change_the_verdict(place, form):
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         run.stdout.close()
         assert (run.wait(30), run.stderr.read()) == (2, b"")
+
+
+def test_with_json_a_file_that_is_missing_is_a_problem_document_too(place, capsys):
+    assert verify("nowhere.json", "--json", *OFFLINE) == 64
+    out, err = capsys.readouterr()
+    problem = json.loads(out)
+    assert problem["type"].endswith("#USAGE_ERROR")
+    assert "outcome" not in problem
+    assert "nowhere.json cannot be read" in problem["detail"]
+    assert "nowhere.json cannot be read" in err
+
+
+@pytest.mark.network
+def test_with_json_a_url_that_does_not_answer_is_an_inconclusive_problem(place, capsys):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    assert verify(f"http://127.0.0.1:{port}/x", "--development", "--json") == 2
+    problem = json.loads(capsys.readouterr().out)
+    assert (problem["outcome"], problem["type"].rpartition("#")[2]) == ("inconclusive", "FETCH_FAILED")
+
+
+def test_without_json_nothing_but_words_is_written(place, capsys):
+    assert verify("nowhere.json", *OFFLINE) == 64
+    assert capsys.readouterr().out == ""
+
+
+class Failing:
+    """A standard input that cannot be read in a way that nobody expects."""
+
+    def __init__(self, error):
+        self._error = error
+
+    @property
+    def buffer(self):
+        raise self._error
+
+
+@pytest.mark.parametrize(("arguments", "variable"), [((), "0"), (("--debug",), ""), ((), "1")])
+def test_a_fault_of_the_program_is_told_apart_from_a_refusal(place, capsys, monkeypatch, arguments, variable):
+    monkeypatch.setenv("GREEN_DEBUG", variable)
+    monkeypatch.setattr(sys, "stdin", Failing(RuntimeError("nobody thought of this")))
+    assert verify("-", *arguments, *OFFLINE) == 70
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "report it" in err
+    assert ("Traceback" in err) is (arguments != () or variable == "1")
+
+
+def test_an_interrupted_command_ends_as_shells_expect(place, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Failing(KeyboardInterrupt()))
+    assert verify("-", *OFFLINE) == 130

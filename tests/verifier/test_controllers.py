@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from did.errors import UnsupportedDidMethodError
+from did.errors import InvalidDidError, UnsupportedDidMethodError
 from schemas.errors import ParsingError, ResourceLimitError
 from tests.fakes.verifier import Signatory, World, fetched, problems, signer
 from verifier.controllers import body_of, resolve
-from verifier.errors import FetchBlockedError, FetchFailedError
+from verifier.errors import FetchBlockedError, FetchFailedError, MalformedTermError
 from verifier.evidence import NOTHING, Evidence, absent
 from verifier.policy import Policy
 from verifier.report import Result
@@ -38,6 +38,13 @@ def test_another_method_is_refused_by_name():
         resolve("did:example:123", NOTHING, Policy())
 
 
+@pytest.mark.parametrize("did", ["did:web:oracle.example:..", "did:web:Oracle.example", "did:web:oracle.example:a%2Fb"])
+def test_what_has_no_url_is_no_did_though_a_folder_has_a_document_for_it(did):
+    evidence = Evidence(did_documents={did: fetched(URL, {"id": did}, origin="folder")})
+    with pytest.raises(InvalidDidError):
+        resolve(did, evidence, Policy())
+
+
 def test_bytes_that_are_no_json_are_no_document():
     with pytest.raises(ParsingError):
         resolve(DID, Evidence(did_documents={DID: fetched(URL, b"<html>")}), Policy())
@@ -50,7 +57,9 @@ def test_a_document_with_a_thousand_methods_is_too_large():
         resolve(DID, Evidence(did_documents={DID: fetched(URL, json.dumps(document).encode())}), Policy())
 
 
-@pytest.mark.parametrize("error", [FetchBlockedError, FetchFailedError, ParsingError, ResourceLimitError])
+@pytest.mark.parametrize(
+    "error", [FetchBlockedError, FetchFailedError, MalformedTermError, ParsingError, ResourceLimitError]
+)
 def test_a_failed_fetch_is_raised_as_what_it_was(error):
     with pytest.raises(error, match=URL):
         body_of(absent(URL, error("why"), origin="network"))

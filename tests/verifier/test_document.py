@@ -58,10 +58,16 @@ def test_the_kind_is_what_the_type_says_however_it_is_spelled(types, kind):
 
 
 def test_a_presentation_may_be_larger_and_deeper_than_a_credential():
-    raw = json.dumps(example("presentation.vc11.json") | {"note": "x" * 600_000}).encode()
+    raw = json.dumps(example("presentation.vc11.json") | {"note": ["x" * 300_000] * 2}).encode()
     with pytest.raises(ResourceLimitError):
         document.parse(raw)
     assert document.parse_any(raw).kind is Kind.PRESENTATION
+
+
+def test_no_string_of_a_presentation_may_be_larger_than_a_credential():
+    raw = json.dumps(example("presentation.vc11.json") | {"note": [{"deep": "x" * 600_000}]}).encode()
+    with pytest.raises(ResourceLimitError, match="string"):
+        document.parse_presentation(raw)
 
 
 def test_a_credential_may_not_be_as_large_as_a_presentation():

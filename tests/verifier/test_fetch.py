@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import threading
 import time
 import zlib
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from tests.fakes.verifier import FixedClock
-from verifier.fetch import EgressClient, SystemResolver
+from verifier.fetch import MAX_ADDRESSES, EgressClient, SystemResolver
 
 JSON = ("application/json",)
 PUBLIC = "93.184.215.14"
@@ -135,6 +136,25 @@ async def test_the_next_address_is_tried_where_one_refuses():
     assert [request.url.host for request in network.requests] == [PUBLIC, "1.1.1.1"]
 
 
+async def test_a_name_of_many_machines_is_tried_at_a_few():
+    addresses = [f"93.184.215.{number}" for number in range(200)]
+    fetched, network = await get(addresses=addresses, error=[httpx.ConnectError("refused")] * 200)
+    assert (fetched.problem, len(network.requests)) == ("FETCH_FAILED", MAX_ADDRESSES)
+
+
+async def test_lookups_that_hang_take_no_thread_from_anybody_else(monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: released.wait(20) and [])
+    resolver = SystemResolver()
+    hanging = [asyncio.create_task(resolver.resolve(f"host-{number}.example", 443)) for number in range(100)]
+    await asyncio.sleep(0)
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "judged"), timeout=10) == "judged"
+    finally:
+        released.set()
+        await asyncio.gather(*hanging)
+
+
 async def test_no_connection_at_all_is_a_failure():
     fetched, _ = await get(error=[httpx.ConnectTimeout("black hole")])
     assert fetched.problem == "FETCH_FAILED"
@@ -180,6 +200,12 @@ async def test_redirects_are_not_followed(status):
     fetched, network = await get(status=status, headers={"location": "http://169.254.169.254/"})
     assert fetched.problem == "FETCH_BLOCKED"
     assert len(network.requests) == 1
+
+
+@pytest.mark.parametrize("location", ["data:application/json,{}", "http://[", "//", "https://xn--/", "x" * 70_000])
+async def test_a_place_that_no_url_parser_takes_is_not_even_read(location):
+    fetched, _ = await get(status=302, headers={"location": location})
+    assert fetched.problem == "FETCH_BLOCKED"
 
 
 @pytest.mark.parametrize("status", [204, 404, 500, 503])
@@ -236,6 +262,15 @@ async def test_a_bomb_is_not_inflated_past_the_cap():
 async def test_a_damaged_stream_is_a_failure(content):
     fetched, _ = await get(content=content, headers=GZIP)
     assert fetched.problem == "FETCH_FAILED"
+
+
+@pytest.mark.parametrize("after", [b"x", gzip.compress(b"{}", mtime=0)])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_what_follows_a_compressed_stream_is_neither_read_nor_kept(after, apart):
+    stream = gzip.compress(b"{}", mtime=0)
+    chunks = [stream, after * 70_000, after] if apart else [stream[:10], stream[10:] + after]
+    fetched, _ = await get(content=chunks, headers=GZIP)
+    assert (fetched.problem, fetched.body) == ("FETCH_FAILED", None)
 
 
 async def test_an_encoding_that_was_not_asked_for_is_a_failure():

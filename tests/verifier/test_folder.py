@@ -5,10 +5,10 @@ import json
 import pytest
 
 from schemas import digests
-from tests.fakes.verifier import LISTS, NODE, Signatory, World, drop, edited, fetched, put, signer
+from tests.fakes.verifier import INDEX, LISTS, NODE, Signatory, World, drop, edited, fetched, put, signer
 from verifier import folder
 from verifier.errors import FetchFailedError, UsageError
-from verifier.evidence import Evidence, absent
+from verifier.evidence import Evidence, absent, name_of_list
 from verifier.folder import load_folder, save
 from verifier.policy import Policy
 from verifier.report import Outcome
@@ -135,3 +135,47 @@ def test_what_was_absent_and_is_there_now_is_no_longer_listed_as_absent(tmp_path
     save(Evidence(status_lists={url: absent(url, FetchFailedError("down"), origin="network")}), tmp_path)
     save(world.evidence(), tmp_path)
     assert load_folder(tmp_path).status_lists[url].body is not None
+
+
+# --- what was remembered -------------------------------------------------------------------------------------
+
+
+def remembered(world, *, bits=()):
+    """Evidence in which a later list is remembered than the one that is offered."""
+    later = "2026-11-20T20:30:00Z"
+    newer = World(bits={"revocation": set(bits)}).status_list("revocation", put("issuanceDate", later), created=later)
+    entry = fetched(LISTS["revocation"], newer, origin="memory")
+    name = name_of_list(world.issuer.did, LISTS["revocation"])
+    return Evidence(remembered={name: entry}).joined(world.evidence())
+
+
+def test_what_was_remembered_is_saved_apart_from_what_was_offered(tmp_path, world):
+    evidence = remembered(world, bits={INDEX})
+    save(evidence, tmp_path)
+    loaded = load_folder(tmp_path)
+    assert set(loaded.remembered) == set(evidence.remembered)
+    url = LISTS["revocation"]
+    assert loaded.status_lists[url].body == evidence.status_lists[url].body
+    value = world.credential()
+    assert world.report(value, loaded).checks == world.report(value, evidence).checks
+    assert world.report(value, loaded).problem == "REVOKED"
+
+
+def test_what_is_remembered_as_it_was_offered_is_one_file(tmp_path, world):
+    evidence = world.evidence()
+    entry = evidence.status_lists[LISTS["revocation"]]
+    name = name_of_list(world.issuer.did, LISTS["revocation"])
+    save(Evidence(remembered={name: entry}).joined(evidence), tmp_path)
+    assert not load_folder(tmp_path).remembered
+    assert not list(tmp_path.glob("known-list-*"))
+
+
+def test_a_manifest_that_calls_a_list_remembered_can_only_make_the_verdict_stricter(tmp_path, world):
+    save(world.evidence(), tmp_path)
+    manifest = json.loads((tmp_path / folder.MANIFEST).read_bytes())
+    for entry in manifest["entries"]:
+        entry["part"] = "remembered"
+    write(tmp_path / folder.MANIFEST, manifest)
+    loaded = load_folder(tmp_path)
+    assert set(loaded.did_documents) == {world.issuer.did}
+    assert world.report(world.credential(), loaded).problem == "STATUS_RETRIEVAL_ERROR"

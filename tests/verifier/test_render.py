@@ -39,6 +39,11 @@ def test_an_inconclusive_one_says_what_is_missing():
     assert text.startswith("? INCONCLUSIVE  STATUS_RETRIEVAL_ERROR")
 
 
+def test_the_age_of_the_evidence_is_shown(world):
+    text = " ".join(shown(world.report()).split())
+    assert "retrieved 2026-11-20T20:59:59Z" in text
+
+
 def test_no_colours_where_there_is_no_terminal(world):
     assert "\x1b" not in shown(world.report())
 

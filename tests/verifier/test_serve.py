@@ -8,17 +8,21 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.fakes.ports import free_port
-from tests.fakes.verifier import Signatory, World, signer
+from tests.fakes.verifier import Signatory, World, presentation, signer
+from tests.fakes.verifier_program import VerifierProgram, exchange, request
 from tests.vectors import ROOT
 from verifier import cli, folder
 
 pytestmark = pytest.mark.network
+PRESENTATIONS = "/presentations/verify"
 
 
 @pytest.fixture
@@ -134,6 +138,25 @@ def test_online_an_old_status_list_of_a_folder_does_not_count(world, tmp_path, c
     assert {used["origin"] for used in report["evidence"] if "status" in used["url"]} == {"network"}
 
 
+@pytest.fixture
+def two_processes(monkeypatch):
+    monkeypatch.setenv("GREEN_VERIFIER_PROCESSES", "2")
+
+
+def test_the_processes_of_a_service_share_its_challenges(two_processes, service, world):
+    # By the fixed world's dates the rest may be refused: the step challenge says what it has found all the same.
+    found = []
+    for _ in range(4):
+        given = httpx.post(f"{service}/challenges", trust_env=False).json()["challenge"]
+        shown = presentation(world.credential(), challenge=given)
+        body = {"verifiablePresentation": shown, "options": {"challenge": given}}
+        for _ in range(4):
+            answer = httpx.post(f"{service}/presentations/verify", json=body, timeout=30, trust_env=False).json()
+            (check,) = [check for check in answer["report"]["checks"] if check["step"] == "challenge"]
+            found.append(check.get("problem", check["result"]))
+    assert found == ["passed", "REPLAY", "REPLAY", "REPLAY"] * 4
+
+
 def test_a_second_service_on_the_same_port_does_not_start(capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -172,3 +195,34 @@ def test_a_policy_that_the_settings_file_names_is_in_force_in_the_service(tmp_pa
     assert answer.status_code == 400
     checks = {check["step"]: check["result"] for check in answer.json()["report"]["checks"]}
     assert checks["trusted-issuer"] == "failed"
+
+
+def resident_peak_mb(process):
+    """Return the most memory that the service's process has had, in MB."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    status = [Path(f"/proc/{child}/status").read_text() for child in children]
+    return max(int(text.partition("VmHWM:")[2].split()[0]) for text in status if "VmHWM:" in text) / 1000
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+def test_a_flood_of_large_documents_is_shed_and_takes_no_more_memory_than_is_set(tmp_path):
+    # Wide characters: each of the 16 MB becomes four bytes of text and four of a value.
+    strings = b",".join([b'"' + "\U0001f600".encode() + b"a" * 500_000 + b'"'] * 33)
+    body = b'{"verifiablePresentation":{"type":"VerifiablePresentation","a":[' + strings + b"]}}"
+    head = request(
+        "Content-Type: application/json", f"Content-Length: {len(body)}", method="POST", target=PRESENTATIONS
+    )
+    program = VerifierProgram(tmp_path)
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            answers = [*pool.map(lambda _: exchange(program.port, head, body, timeout_s=60.0), range(16))]
+            health = exchange(program.port, request())
+        peak_mb = resident_peak_mb(program.process)
+    finally:
+        program.stop()
+    statuses = [status for answer in answers for status in answer.statuses]
+    assert set(statuses) <= {400, 503}
+    assert 400 in statuses
+    assert health.statuses == [200]
+    assert peak_mb < 400
+    assert "Traceback" not in program.log()

@@ -5,7 +5,7 @@ import pytest
 from tests.fakes.verifier import example
 from verifier import document
 from verifier.errors import UsageError
-from verifier.settings import Settings, environment_of, read_settings
+from verifier.settings import Settings, challenge_file, environment_of, read_settings
 
 
 def test_without_anything_the_defaults_hold():
@@ -36,6 +36,8 @@ def test_the_variable_that_names_the_file_is_no_setting():
         ({"GREEN_VERIFIER_PORT": "many"}, None),
         ({"GREEN_VERIFIER_PORT": "70000"}, None),
         ({"GREEN_VERIFIER_FETCH_TIMEOUT_S": "0"}, None),
+        ({"GREEN_VERIFIER_FETCH_CACHE_S": "-1"}, None),
+        ({"GREEN_VERIFIER_CHALLENGE_S": "0"}, None),
         ({}, b"port ="),
         ({}, b"\xff"),
         ({}, b'unknown = "x"'),
@@ -63,5 +65,32 @@ def test_the_processes_of_the_service_read_the_settings_of_a_file_and_of_the_com
     assert settings.policy == "/etc/audit.toml"
 
 
+def test_the_challenges_stand_in_the_state_folder_unless_a_file_is_named():
+    assert challenge_file(Settings()) is None
+    assert challenge_file(Settings(state_dir="/var/lib/v")) == "/var/lib/v/challenges.sqlite"
+    assert challenge_file(Settings(state_dir="/var/lib/v", challenge_file="/run/c")) == "/run/c"
+
+
 def test_the_defaults_survive_the_way_through_the_environment():
     assert read_settings(environment_of(Settings())) == Settings()
+
+
+def test_lists_are_separated_by_commas_and_pass_on_to_the_processes():
+    settings = read_settings(
+        {"GREEN_VERIFIER_TRUSTED_PROXIES": "10.0.0.0/8,::1", "GREEN_VERIFIER_HOSTS": "a.example,a.example:8090"}
+    )
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert settings.hosts == ("a.example", "a.example:8090")
+    assert read_settings(environment_of(settings)) == settings
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example", "10.0.0.1/8", "10.0.0.0/33", "*"])
+def test_a_trusted_proxy_that_is_no_network_stops_the_service(proxy):
+    with pytest.raises(UsageError, match="trusted_proxies"):
+        read_settings({"GREEN_VERIFIER_TRUSTED_PROXIES": proxy})
+
+
+@pytest.mark.parametrize("name", ["RATE_PER_MINUTE", "BODIES_MAX_BYTES", "HEADER_TIMEOUT_S"])
+def test_a_limit_below_nothing_is_refused(name):
+    with pytest.raises(UsageError):
+        read_settings({f"GREEN_VERIFIER_{name}": "-1"})

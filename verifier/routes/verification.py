@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -13,7 +15,8 @@ from litestar.di import NamedDependency
 from schemas import strict_json
 from schemas.strict_json import JsonObject
 from verifier import document
-from verifier.edge import AnyRequest, read_json_body
+from verifier.body import AnyRequest, read_json_body
+from verifier.limits import parsed_bytes
 from verifier.openapi import CredentialOperation, PresentationOperation
 from verifier.policy import Policy
 from verifier.problems import BadRequestError
@@ -39,12 +42,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 @post("/credentials/verify", status_code=200, operation_class=CredentialOperation)
 async def verify_credential(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """Verify one credential: 200 where it verifies, 400 with the problems where it does not."""
-    deadline_s = service.settings.body_timeout_s
-    raw = await read_json_body(request, max_bytes=strict_json.MAX_BYTES, deadline_s=deadline_s)
-    body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
-    options = _options(body)
-    parsed = document.embedded(_member(body, "verifiableCredential"))
-    report = await service.verify(parsed, _policy(service, options))
+    async with _received(request, service, strict_json.MAX_BYTES) as raw:
+        body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
+        options = _options(body)
+        parsed = document.embedded(_member(body, "verifiableCredential"))
+        report = await service.verify(parsed, _policy(service, options))
     return _answer(report)
 
 
@@ -52,15 +54,36 @@ async def verify_credential(request: AnyRequest, service: NamedDependency[Servic
 async def verify_presentation(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """Verify a presentation and every credential in it: 200 where all verify, 400 with the problems otherwise."""
     limit = document.MAX_PRESENTATION_BYTES
-    raw = await read_json_body(request, max_bytes=limit, deadline_s=service.settings.body_timeout_s)
-    # Parsing up to 16 MB is work: not on the event loop, where everybody else would wait for it.
-    async with service.place(service.parsing):
-        body = await asyncio.to_thread(strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH)
-        options = _options(body)
-        parsed = await asyncio.to_thread(document.embedded_presentation, _member(body, "verifiablePresentation"))
-    expectation = Expectation(options.challenge, options.domain)
-    report = await service.verify(parsed, _policy(service, options), expectation)
+    async with _received(request, service, limit) as raw:
+        # Parsing up to 16 MB is work: not on the event loop, where everybody else would wait for it.
+        async with service.place(service.parsing):
+            body = await asyncio.to_thread(
+                strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH
+            )
+            options = _options(body)
+            parsed = await asyncio.to_thread(document.embedded_presentation, _member(body, "verifiablePresentation"))
+        expectation = Expectation(options.challenge, options.domain)
+        report = await service.verify(parsed, _policy(service, options), expectation)
     return _answer(report)
+
+
+@asynccontextmanager
+async def _received(request: AnyRequest, service: Service, max_bytes: int) -> AsyncIterator[bytes]:
+    """Give the body, once there is memory for what will be made of it, which is taken to the end of the block.
+
+    Raises as read_json_body, and OverloadedError where there is no room in time.
+    """
+    settings = service.settings
+    with service.bodies.share() as body, service.documents.share() as values:
+        raw = await read_json_body(
+            request,
+            max_bytes=max_bytes,
+            deadline_s=settings.body_timeout_s,
+            stall_s=settings.body_stall_timeout_s,
+            share=body,
+        )
+        await values.wait_for(parsed_bytes(raw), timeout_s=settings.queue_timeout_s)
+        yield raw
 
 
 def _member(body: JsonObject, name: str) -> JsonObject:

@@ -47,7 +47,7 @@ def check_status(case: Case) -> Iterable[Finding]:
     for entry in entries:
         if entry.get("type") == "StatusList2021Entry":
             for listed in _listed(entry):
-                yield _look_up(case, listed)
+                yield from _look_up(case, listed)
         else:
             detail = f"a status of type {ascii(entry.get('type'))[:60]} cannot be checked by this version"
             yield undecided(Notice.STATUS_TYPE_UNKNOWN, detail)
@@ -82,20 +82,31 @@ def _index(value: Json) -> int:
     return int(text)
 
 
-def _look_up(case: Case, listed: Pointer) -> Finding:
-    """Return what one list says. Each is looked up for itself, so that one that fails does not hide the other."""
+def _look_up(case: Case, listed: Pointer) -> Iterator[Finding]:
+    """Yield what one list says. Each is looked up for itself, so that one that fails does not hide the other."""
     if listed.url == case.value.get("id"):
-        return failed(ResourceLimitError("credentialStatus: the status list is the credential itself, a circle"))
+        yield failed(ResourceLimitError("credentialStatus: the status list is the credential itself, a circle"))
+        return
     issuer = identifier(case.value.get("issuer")) or ""
     try:
         bit = read_bit(case, url=listed.url, index=listed.entry, purpose=listed.purpose, issuer=issuer)
     except GreenError as error:
-        return finding_of(error)
+        yield finding_of(error)
+        return
+    yield _judge(case, listed, bit)
+    if bit.offered is not None and bit.offered < bit.issued:
+        detail = f"{listed.url} gave a list of {bit.offered}, and this verifier has seen one of {bit.issued}"
+        yield warning(Notice.STATUS_ROLLED_BACK, f"{detail}: the later one counts; ask why its host gives an older one")
+
+
+def _judge(case: Case, listed: Pointer, bit: StatusBit) -> Finding:
     age = f"list of {bit.issued}" + (f", retrieved {bit.retrieved_at}" if bit.retrieved_at else "")
     if not bit.is_set:
         return _clear(case, bit, f"no {listed.purpose}: entry {listed.entry} of {listed.url} is clear ({age})")
     where = f"entry {listed.entry} of {listed.url} is set ({age})"
     if listed.purpose == "revocation":
+        if bit.offered is not None and bit.offered >= bit.issued:
+            where += f"; the list of {bit.offered} says otherwise, but a revocation cannot be taken back"
         return failed(RevokedError(f"the issuer has revoked this credential for good: {where}"))
     return failed(SuspendedError(f"the issuer has suspended this credential for now: {where}"))
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from schemas import digests
 from tests.fakes.verifier import World, problems, put, telemetry_record
 from verifier.policy import Policy
 from verifier.report import Outcome, Result
@@ -125,7 +126,7 @@ def quoted(document):
         "id": "https://oracle.example/evidence/quote",
         "type": ["TpmQuoteEvidence"],
         "mediaType": "application/cmw+json",
-        "digestMultibase": record,
+        "digestMultibase": digests.digest(b"a quote that is not at hand"),
         "signedBy": "urn:ietf:params:oauth:jwk-thumbprint:sha-256:anybody",
         "windowDigest": record,
         "enrolmentDigest": record,
