@@ -19,9 +19,9 @@ from litestar.routes import HTTPRoute
 from issuer.access import Access
 from issuer.api_key import key_hash
 from issuer.http.errors import ForbiddenError, UnauthenticatedError
-from issuer.limits import address_identity
 from issuer.service import Service, client_address, service_of
 from issuer.store.records import ApiKeyRecord, Scope
+from verifier.limits import address_identity
 
 _BEARER: Final = re.compile(r"bearer +(gck_[A-Za-z0-9_-]{43})", re.IGNORECASE | re.ASCII)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
-from issuer.limits import address_identity
 from issuer.service import client_address, service_of
 from schemas.errors import GreenError
+from verifier.limits import address_identity
 
 
 @contextmanager

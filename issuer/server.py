@@ -23,7 +23,6 @@ from issuer.store import Store
 
 _LOG = structlog.get_logger("issuer")
 
-_HEADER_TIMEOUT_MS: Final = 10_000
 # Larger than the header cap of our own edge, which answers with a problem document; granian just cuts.
 _BUFFER_BYTES: Final = 128 * 1024
 _STOP_TIMEOUT_S: Final = 30
@@ -46,7 +45,9 @@ def serve(settings: Settings) -> None:
         interface=Interfaces.ASGI,
         workers=settings.workers,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MS, max_buffer_size=_BUFFER_BYTES),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=round(settings.header_timeout_s * 1000), max_buffer_size=_BUFFER_BYTES
+        ),
         websockets=False,
         backlog=_LISTEN_BACKLOG,
         workers_kill_timeout=_STOP_TIMEOUT_S,

@@ -9,13 +9,13 @@ from litestar.connection import ASGIConnection
 
 from issuer.addresses import Addresses
 from issuer.clock import Clock
-from issuer.http.client_address import ClientAddresses
 from issuer.issuance import Issuance
 from issuer.keyring import Keyring
 from issuer.limits import RateLimit
 from issuer.settings import Settings
 from issuer.status_list import StatusPublisher
 from issuer.store import Store
+from verifier.client_address import ClientAddresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body_max_bytes: _Bytes = 64 * 1024
     """Largest body read on the other routes, in bytes. Default 64 KiB."""
 
+    header_timeout_s: _Seconds = 10.0
+    """Seconds in which a request's headers must arrive, and a connection may be idle. Default 10."""
+
     body_timeout_s: _Seconds = 10.0
     """Seconds in which a request's body must arrive. Default 10."""
 
@@ -198,7 +201,8 @@ def _from_file(path: Path) -> dict[str, object]:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number of more digits than Python reads.
         raise SettingsError(f"{path} is not TOML: {error}") from error
     for name in values:
         if name not in _FIELDS:

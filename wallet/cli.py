@@ -1,4 +1,4 @@
-"""``green-wallet``: hold credentials and present them. Exit codes: 0 done, 1 refused, 64 wrong usage."""
+"""``green-wallet``: hold credentials and present them. Exit codes: 0 done, 1 refused, 64 wrong usage, 70 internal error."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from schemas import strict_json
 from schemas.errors import GreenError
 from verifier.canonicalize import InProcess
 from verifier.errors import FetchFailedError
+from verifier.failure import INTERRUPTED, failed
 from verifier.fetch import EgressClient
 from verifier.gather import CREDENTIAL_TYPES
 from verifier.visible import visible
@@ -62,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"green-wallet: {error.filename}: {error.strerror}", file=sys.stderr)
         return EXIT_REFUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a traceback would end with 1, which means refused
+        return failed("green-wallet", error)
     return done
 
 

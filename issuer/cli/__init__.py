@@ -1,6 +1,6 @@
 """The command line ``green-issuer``: it works on the database, whether the service runs or not.
 
-Exit codes: 0 done, 1 refused (the reason is on standard error), 64 wrong usage.
+Exit codes: 0 done, 1 refused (the reason is on standard error), 64 wrong usage, 70 internal error.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from issuer.cli import api_keys, carbon, credentials, keys, nodes, parties, serv
 from issuer.cli.arguments import EXIT_DONE, EXIT_REFUSED, Command, Commands, Parser, shared_options
 from issuer.cli.output import Answer
 from schemas.errors import GreenError
+from verifier.failure import INTERRUPTED, failed
 
 _MODULES: Final = (setup, serve, keys, parties, nodes, api_keys, credentials, status, carbon)
 
@@ -27,7 +28,7 @@ a first issuer on this machine:
   green-issuer serve
 
 Settings also come from a TOML file (--config) and from variables GREEN_ISSUER_…
-Exit codes: 0 done, 1 refused, 64 wrong usage.
+Exit codes: 0 done, 1 refused, 64 wrong usage, 70 internal error.
 """
 
 
@@ -54,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"green-issuer: {error.detail}\n")
         return EXIT_REFUSED
     except KeyboardInterrupt:
-        return EXIT_REFUSED
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a traceback would end with 1, which means refused
+        return failed("green-issuer", error)
     if answer.value is not None:
         print(answer.render(as_json=arguments.json))
     return EXIT_DONE

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeAlias
 
 from issuer.cli.output import Answer
+from schemas.plain_text import why_not_plain
 
 EXIT_DONE: Final = 0
 EXIT_REFUSED: Final = 1
@@ -20,7 +21,7 @@ Command: TypeAlias = Callable[[argparse.Namespace], Coroutine[Any, Any, Answer] 
 SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 """Slug of an issuer and id of a tenant: it stands in URLs and DIDs."""
 
-_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,200}")
+_LONGEST_NAME: Final = 200
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,8 +85,11 @@ def slug(text: str) -> str:
 
 def shown_name(text: str) -> str:
     """Argument type of names for people to read."""
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError("a name has 1 to 200 characters and no control characters")
+    if not 1 <= len(text) <= _LONGEST_NAME:
+        raise argparse.ArgumentTypeError(f"a name has 1 to {_LONGEST_NAME} characters")
+    reason = why_not_plain(text)
+    if reason is not None:
+        raise argparse.ArgumentTypeError(f"a name is read by people: {reason}")
     return text
 
 

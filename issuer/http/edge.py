@@ -19,8 +19,15 @@ from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from issuer import problems
-from issuer.http.errors import HeadersTooLargeError, HostRefusedError, RequestError, TargetTooLongError
+from issuer.http.errors import (
+    AmbiguousBodyError,
+    HeadersTooLargeError,
+    HostRefusedError,
+    RequestError,
+    TargetTooLongError,
+)
 from issuer.settings import Settings
+from verifier.framing import why_ambiguous
 
 _LOG = structlog.get_logger("issuer.http")
 
@@ -95,6 +102,8 @@ class Edge:
             raise HeadersTooLargeError(f"at most {self._header_max_bytes} bytes of headers are read")
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _MAX_TARGET_BYTES:
             raise TargetTooLongError(f"at most {_MAX_TARGET_BYTES} bytes of path and query are read")
+        if ambiguous := why_ambiguous(headers):
+            raise AmbiguousBodyError(ambiguous)
         self._check_host([value for name, value in headers if name.lower() == b"host"])
 
     def _check_host(self, values: list[bytes]) -> None:

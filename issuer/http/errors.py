@@ -3,6 +3,7 @@
 IssuanceError
 └── RequestError                    400
     ├── HostRefusedError            400  the Host header names another service
+    ├── AmbiguousBodyError          400  where the body ends can be read in two ways
     ├── ParameterError              400  a parameter breaks its lexical rule
     ├── DisconnectedError           400  the client went away before its body was whole
     ├── UnauthenticatedError        401  no API key, or none that we know
@@ -40,6 +41,13 @@ class HostRefusedError(RequestError):
 
     name = "HOST_REFUSED"
     title = "The Host header is not this service's"
+
+
+class AmbiguousBodyError(RequestError):
+    """Content-Length and Transfer-Encoding do not say in one way where the body ends (RFC 9112 §6.3)."""
+
+    name = "MALFORMED_REQUEST"
+    title = "The request's framing is ambiguous"
 
 
 class ParameterError(RequestError):

@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 
 from issuer.http.documentation import KEY_SCHEME
+from issuer.node_details import MAX_TDP_W
 from schemas import json_schema
 from schemas.strict_json import Json, JsonObject
 
@@ -50,7 +51,7 @@ _REGISTRATION: Final[JsonObject] = {
     "node_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
     "tenant_id": _TEXT,
     "grid_region": _TEXT,
-    "tdp_w": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+    "tdp_w": {"type": "integer", "minimum": 1, "maximum": MAX_TDP_W},
     "accelerator_model": _MAYBE_TEXT,
     "pue": _MAYBE_TEXT,
     "pue_kind": {"enum": ["metered", "reported", "default", None]},

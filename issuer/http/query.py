@@ -18,9 +18,6 @@ from schemas import times
 from schemas.errors import FormatError
 from schemas.lexical import Lexical
 
-TENANT_ID: Final = Lexical(
-    "a tenant id (1 to 63 of a-z 0-9 and hyphens, no hyphen at either end)", "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
 SLUG: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 """The slugs that can stand in a path; everything else is not found, ``..`` and U+FFFD included."""
 

@@ -4,121 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
-import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from did.documents import parse_document
-from issuer.cli import main
 from issuer.enrolment import enrolment_input
-from schemas import base64url, strict_json, times
+from schemas import base64url, strict_json
 from schemas import status as status_format
-from tests.fakes.issuer import body, node_signer, signed
-from tests.vectors import ROOT
+from tests.fakes.issuer import node_signer
+from tests.fakes.issuer_server import START_TIMEOUT_S, Server, fresh_record, furnished, post
 from verifier.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020
 
 pytestmark = pytest.mark.network
-START_TIMEOUT_S = 60.0
-
-
-class Server:
-    """An issuer in a folder: its commands, and its service in a process."""
-
-    def __init__(self, folder, **settings):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://localhost:{self.port}"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "GREEN_ISSUER_DATA_DIR": str(folder / "data"),
-            "GREEN_ISSUER_BODY_TIMEOUT_S": "1",
-            **{f"GREEN_ISSUER_{name.upper()}": value for name, value in settings.items()},
-        }
-        self.folder = folder
-        self.process = None
-
-    def run(self, *words):
-        """Run a command beside the service. Within this process: an interpreter takes longer than the command."""
-        output = io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
-            for name, value in self.environment.items():
-                patch.setenv(name, value)
-            assert main([*words, "--json"]) == 0
-        return json.loads(output.getvalue())
-
-    def start(self):
-        command = [sys.executable, "-m", "issuer.cli", "serve", "--port", str(self.port)]
-        log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(command, env=self.environment, cwd=self.folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/healthz").status_code == 200:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(self.log())
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
-
-    def log(self):
-        return (self.folder / "log").read_text()
-
-    def raw(self, request, timeout_s=10.0):
-        """Send bytes as they are and return what comes back until the connection closes or goes quiet."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as connection:
-            connection.sendall(request)
-            received = b""
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                while chunk := connection.recv(65536):
-                    received += chunk
-        return received
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    made = _furnished(Server(tmp_path_factory.mktemp("server")))
+    made = furnished(Server(tmp_path_factory.mktemp("server")))
     made.start()
     yield made
     if made.process.poll() is None:
         made.stop()
 
 
-def _furnished(made):
-    made.run("init", "--public-url", made.url, "--development")
-    made.run("tenants", "add", "acme", "--name", "Acme")
-    key = made.folder / "node-7.jwk.json"
-    key.write_text(json.dumps({**node_signer(7).public_key.jwk}))
-    made.run("nodes", "add", "node-7", "--tenant", "acme", "--region", "DEU", "--tdp-w", "5600", "--key", str(key))
-    return made
-
-
-def _record(inference_id):
-    return signed(body(inference_id=inference_id, timestamp=times.render_claim(datetime.now(UTC))), node_signer(7))
-
-
-def _post(server, record, **headers):
-    return httpx.post(
-        f"{server.url}/api/v1/telemetry", content=record, headers={"content-type": "application/json"} | headers
-    )
-
-
 def test_a_record_becomes_a_credential_whose_proof_the_published_key_verifies(server):
-    answer = _post(server, _record("served-1"))
+    answer = post(server, fresh_record("served-1"))
     assert answer.status_code == 201, answer.text
     document = strict_json.parse_object(answer.content)
     published = httpx.get(f"{server.url}/.well-known/did.json").json()
@@ -128,15 +43,15 @@ def test_a_record_becomes_a_credential_whose_proof_the_published_key_verifies(se
 
 
 def test_the_same_record_from_many_at_once_gets_one_credential(server):
-    record = _record("served-many")
+    record = fresh_record("served-many")
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: _post(server, record), range(16)))
+        answers = list(pool.map(lambda _: post(server, record), range(16)))
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert len({answer.content for answer in answers}) == 1
 
 
 def test_the_command_line_revokes_while_the_service_runs(server):
-    credential = _post(server, _record("served-revoked")).json()
+    credential = post(server, fresh_record("served-revoked")).json()
     entry = credential["credentialStatus"]
 
     def revoked():
@@ -151,7 +66,7 @@ def test_the_command_line_revokes_while_the_service_runs(server):
 
 
 def test_the_command_line_suspends_and_reinstates(server):
-    credential = _post(server, _record("served-suspended")).json()
+    credential = post(server, fresh_record("served-suspended")).json()
     assert server.run("suspend", credential["id"])["changed"] is True
     listed = server.run("certificates", "list", "--tenant", "acme")["items"]
     assert {item["inference_id"]: item["status"] for item in listed}["served-suspended"] == "suspended"
@@ -159,7 +74,7 @@ def test_the_command_line_suspends_and_reinstates(server):
 
 
 def test_an_api_key_made_meanwhile_works_at_once(server):
-    _post(server, _record("served-read"))
+    post(server, fresh_record("served-read"))
     made = server.run("api-keys", "add", "--tenant", "acme", "--scope", "read")
     headers = {"authorization": f"Bearer {made['key']}"}
     page = httpx.get(f"{server.url}/api/v1/certificates", headers=headers).json()
@@ -172,9 +87,9 @@ def test_an_api_key_made_meanwhile_works_at_once(server):
 
 
 def test_a_rotated_key_signs_at_once_and_the_old_one_stays_published(server):
-    before = _post(server, _record("served-before")).json()
+    before = post(server, fresh_record("served-before")).json()
     rotated = server.run("keys", "rotate")
-    after = _post(server, _record("served-after")).json()
+    after = post(server, fresh_record("served-after")).json()
     assert after["proof"]["verificationMethod"] == rotated["verification_method"]
     published = httpx.get(f"{server.url}/.well-known/did.json").json()
     did = parse_document(published, after["issuer"])
@@ -218,7 +133,7 @@ def test_a_connection_that_ends_with_a_body_too_large_says_so(server):
 
 def test_a_gzip_bomb_is_refused_unread(server):
     bomb = gzip.compress(b"0" * 10_000_000)
-    answer = _post(server, bomb, **{"content-encoding": "gzip"})
+    answer = post(server, bomb, **{"content-encoding": "gzip"})
     assert answer.status_code == 415
 
 
@@ -290,11 +205,11 @@ def test_another_http_method_is_refused(server):
 
 
 def test_what_was_issued_is_there_after_a_restart(server):
-    record = _record("served-restart")
-    first = _post(server, record)
+    record = fresh_record("served-restart")
+    first = post(server, record)
     assert server.stop() == 0
     server.start()
-    again = _post(server, record)
+    again = post(server, record)
     assert again.status_code == 200
     assert again.content == first.content
 
@@ -322,11 +237,11 @@ def test_a_key_that_others_can_read_keeps_the_service_from_starting(tmp_path):
 @pytest.mark.postgres
 def test_several_workers_on_postgresql_give_one_credential(site_postgres, tmp_path):
     several = Server(tmp_path, workers="2", database_url=site_postgres.create("several_workers"))
-    _furnished(several).start()
+    furnished(several).start()
     try:
-        record = _record("served-by-two")
+        record = fresh_record("served-by-two")
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: _post(several, record), range(24)))
+            answers = list(pool.map(lambda _: post(several, record), range(24)))
         assert {answer.status_code for answer in answers} <= {200, 201}
         assert len({answer.content for answer in answers}) == 1
     finally:

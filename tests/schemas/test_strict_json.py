@@ -1,6 +1,7 @@
 import contextlib
 import json
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -114,7 +115,7 @@ def test_a_number_of_5000_digits_is_a_parsing_error():
 )  # fmt: skip
 def test_hostile_half_megabytes_are_judged_quickly(raw):
     start = time.perf_counter()
-    with contextlib.suppress(ParsingError):
+    with contextlib.suppress(ParsingError, ResourceLimitError):
         strict_json.parse(raw)
     assert time.perf_counter() - start < 2
 
@@ -133,6 +134,50 @@ def test_more_values_than_any_document_has_are_refused_before_they_take_memory(u
         strict_json.parse(raw, max_bytes=len(raw))
 
 
+@pytest.mark.parametrize(("count", "fits"), [(strict_json.MAX_MEMBERS, True), (strict_json.MAX_MEMBERS + 1, False)])
+def test_an_object_has_a_bounded_number_of_members(count, fits):
+    raw = json.dumps({str(number): 0 for number in range(count)}).encode()
+    if fits:
+        assert len(strict_json.parse(raw)) == count
+    else:
+        with pytest.raises(ResourceLimitError, match="members"):
+            strict_json.parse(raw)
+
+
 def test_commas_and_brackets_in_strings_are_no_values():
     raw = b'["' + b",[{" * (strict_json.MAX_VALUES // 2) + b'"]'
     assert len(strict_json.parse(raw, max_bytes=len(raw))) == 1
+
+
+@pytest.mark.parametrize(("max_bytes", "values"), [(8192, 1024), (512 * 1024, 16_384), (16 << 20, 524_288)])
+def test_how_many_values_are_read_goes_by_the_bytes_that_are(max_bytes, values):
+    assert strict_json.max_values(max_bytes) == values
+    inside = b"1," * (values - 2) + b"1"
+    strict_json.parse(b"[" + inside + b"]", max_bytes=max_bytes)
+    with pytest.raises(ResourceLimitError, match=f"more than {values} values"):
+        strict_json.parse(b"[1," + inside + b"]", max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"]" * (16 << 20),
+        b'"' * (16 << 20),
+        b'"" ' * (5 << 20),
+        b'"a":1,' * (2 << 20),
+        b'["' + b"\\n" * (8 << 20) + b'"]',
+    ],
+    ids=["closing brackets", "quotes", "strings with gaps", "members", "escapes"],
+)
+def test_what_is_refused_takes_little_more_memory_than_its_bytes(raw):
+    tracemalloc.start()
+    with pytest.raises((ParsingError, ResourceLimitError)):
+        strict_json.parse(raw, max_bytes=16 << 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * len(raw)
+
+
+def test_strings_are_left_out_of_the_count_across_runs_of_them():
+    raw = b"[" + b'"[,{",' * 20_000 + b'"\\"]"]'
+    assert len(strict_json.parse(raw, max_bytes=len(raw) * 8)) == 20_001

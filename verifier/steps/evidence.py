@@ -7,17 +7,17 @@ from typing import Final
 
 from did.algorithms import Algorithm
 from did.errors import DidError
-from did.jwk import parse_jwk
 from did.keys import PublicKey
-from schemas import base64url, digests, strict_json
 from schemas.credential import EvidenceEntry, GreenComputeCredential, GreenComputeSummaryCredential
 from schemas.errors import FormatError
 from schemas.telemetry import PostedTelemetry, parse_telemetry
 from verifier.case import Case
 from verifier.errors import EvidenceMismatchError
 from verifier.notices import Notice
-from verifier.report import Finding, failed, passed, undecided, warning
+from verifier.report import Finding, failed, passed, warning
 from verifier.steps.claims import unread
+from verifier.steps.sources import bytes_of, key_of, unchecked
+from verifier.steps.windows import check_window_entry
 from verifier.telemetry_match import beyond_the_record, mismatches
 
 TELEMETRY_ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "PS256")
@@ -34,42 +34,21 @@ def check_evidence(case: Case) -> Iterable[Finding]:
     if credential is None:
         yield unread(case, wanted=case.policy.require_evidence)
     elif isinstance(credential, GreenComputeSummaryCredential):
-        yield _unchecked(case, "a summary has no evidence of its own: its members have, and they are not at hand here")
+        yield unchecked(case, "a summary has no evidence of its own: its members have, and they are not at hand here")
     else:
         for entry in credential.evidence:
             yield from _entry(case, entry)
 
 
 def _entry(case: Case, entry: EvidenceEntry) -> Iterator[Finding]:
-    if entry.is_tpm_quote:
-        yield _unchecked(case, "a TPM quote: this version cannot check it yet, so it counts for nothing here")
-    elif entry.window_digest is not None or not isinstance(case.credential, GreenComputeCredential):
-        yield _unchecked(case, "a signed window: this version cannot check it yet, so it counts for nothing here")
+    if entry.is_tpm_quote or entry.window_digest is not None or not isinstance(case.credential, GreenComputeCredential):
+        yield from check_window_entry(case, entry)
+        return
+    raw = bytes_of(case, entry)
+    if raw is None:
+        yield unchecked(case, f"not re-checked: the signed record {entry.id} is not at hand")
     else:
-        raw = _bytes_of(case, entry)
-        if raw is None:
-            yield _unchecked(case, f"not re-checked: the signed record {entry.id} is not at hand")
-        else:
-            yield from _posted_record(case, case.credential, entry, raw)
-
-
-def _unchecked(case: Case, detail: str) -> Finding:
-    notice = Notice.EVIDENCE_NOT_CHECKED
-    return undecided(notice, detail) if case.policy.require_evidence else warning(notice, detail)
-
-
-def _bytes_of(case: Case, entry: EvidenceEntry) -> bytes | None:
-    """Return the evidence's bytes, None if not at hand. Raises EvidenceMismatchError for other bytes."""
-    if entry.inline_evidence is not None:
-        raw = base64url.decode(entry.inline_evidence)
-    else:
-        fetched = case.evidence.attachments.get(entry.digest_multibase)
-        if fetched is None or fetched.body is None:
-            return None
-        raw = fetched.body
-    if digests.digest(raw) != entry.digest_multibase:
-        raise EvidenceMismatchError(f"evidence: the bytes of {entry.id} do not have the digest that the issuer signed")
-    return raw
+        yield from _posted_record(case, case.credential, entry, raw)
 
 
 def _posted_record(
@@ -88,28 +67,14 @@ def _posted_record(
         yield warning(Notice.EVIDENCE_NOT_CHECKED, f"the node's record does not speak of {', '.join(beyond)}")
     if not wrong:
         yield passed("the claims are those of the record that the node posted")
-    key = _key(case, entry.signed_by)
+    key = key_of(case, entry.signed_by)
     if key is None:
-        yield _unchecked(case, f"the signature on the record is not re-checked: no public key for {entry.signed_by}")
+        yield unchecked(case, f"the signature on the record is not re-checked: no public key for {entry.signed_by}")
         return
     _check_signature(posted, key)
     yield passed(f"the record is signed by the node's key {entry.signed_by}")
     if not wrong:
         case.shown = "simulated" if posted.record.simulated else "software"
-
-
-def _key(case: Case, thumbprint_uri: str) -> PublicKey | None:
-    """Return the node's key, None if not at hand. Raises EvidenceMismatchError where it is another key."""
-    fetched = case.evidence.attachments.get(thumbprint_uri)
-    if fetched is None or fetched.body is None:
-        return None
-    try:
-        key = parse_jwk(strict_json.parse_object(fetched.body))
-    except (DidError, FormatError) as error:
-        raise EvidenceMismatchError(f"evidence: the key of the node cannot be used: {error.detail}") from error
-    if key.thumbprint_uri != thumbprint_uri:
-        raise EvidenceMismatchError(f"evidence: the key at hand is {key.thumbprint_uri}, not the signer's")
-    return key
 
 
 def _check_signature(posted: PostedTelemetry, key: PublicKey) -> None:

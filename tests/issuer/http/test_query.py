@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from issuer.http.errors import ParameterError
-from issuer.http.query import TENANT_ID, checked, moment_us, optional
+from issuer.http.query import checked, moment_us, optional
+from issuer.tenant_id import TENANT_ID
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ class ClientAddresses:
     """Reads client addresses. X-Forwarded-For counts only as far as trusted proxies wrote it."""
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
-        """Take addresses and networks of proxies, such as ``10.0.0.0/8``."""
+        """Take addresses and networks of proxies, such as ``10.0.0.0/8``. Raises ValueError where one is neither."""
         self._trusted: tuple[_Network, ...] = tuple(ipaddress.ip_network(proxy) for proxy in trusted_proxies)
 
     def of(self, peer: str, forwarded_for: Iterable[str]) -> str:

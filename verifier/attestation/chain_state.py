@@ -1,0 +1,71 @@
+"""What is remembered of one node's windows, and what is told of each step. Data only; verifier.attestation.chain steps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+
+class FlagKind(StrEnum):
+    """What is told of a window, and does not refuse it."""
+
+    EPOCH_CHANGED = "epoch-changed"
+    CLOCK_UNSAFE = "clock-unsafe"
+    FIRMWARE_CHANGED = "firmware-changed"
+    BOOT_PCRS_CHANGED = "boot-pcrs-changed"
+    CHAINED = "chained"
+    TIME_GAP = "time-gap"
+    COUNTER_SET_BACK = "counter-set-back"
+    ENERGY_GAP = "energy-gap"
+
+
+class Flag(Struct, frozen=True):
+    """One thing to tell: its kind, and the figures in words."""
+
+    kind: FlagKind
+    detail: str
+
+
+class Pace(Struct, frozen=True, forbid_unknown_fields=True):
+    """One moment on both clocks: the TPM's in ms, the wall's in µs since 1970."""
+
+    clock_ms: int
+    wall_us: int
+
+
+class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is remembered of one node and one key after its last window. Goes through JSON unchanged.
+
+    ``epoch`` is (reset, restart) of a TPM or (start,) of a software key; ``previous`` the digest of the last
+    window; ``end_us`` its end by wall time. Of a TPM besides: ``clock_ms`` its clock at the last quote,
+    ``chain_value`` its chain register (base64url), ``firmware`` (hexadecimal), ``boot_digest`` of registers 0
+    to 7, and ``first``, the first window of this epoch on both clocks. ``counters_mj`` are the accelerators'
+    counters at the last window's end.
+    """
+
+    node_id: str
+    key: str
+    epoch: tuple[int, ...]
+    next_sequence: int = 0
+    ak: str | None = None
+    previous: str | None = None
+    end_us: int | None = None
+    clock_ms: int | None = None
+    chain_value: str | None = None
+    firmware: str | None = None
+    boot_digest: str | None = None
+    first: Pace | None = None
+    counters_mj: dict[str, int] = {}
+
+
+class Step(Struct, frozen=True):
+    """A state and what is to be told of the step that led to it."""
+
+    state: ChainState
+    flags: tuple[Flag, ...] = ()
+
+
+# msgspec 0.22 learns a Struct at its first use, and two threads that use it first together crash the process.
+msgspec.json.Decoder(ChainState)

@@ -1,0 +1,193 @@
+"""``green-verifier verify``: one credential, presentation or receipt, from a file or the web."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from schemas.errors import GreenError
+from verifier import document, folder, gather
+from verifier.caching import CachingFetcher
+from verifier.cli_options import EXIT_CODES, moment_of, note, policy_of, read_file, settings_of, write_report
+from verifier.controllers import body_of
+from verifier.document import Document, Kind
+from verifier.errors import FetchBlockedError, UsageError
+from verifier.evidence import NOTHING, Evidence, Fetched
+from verifier.fetch import EgressClient
+from verifier.known_lists import (
+    FolderKnownLists,
+    InMemoryKnownLists,
+    KnownLists,
+    lists_folder,
+    recall,
+    remember,
+    state_folder,
+)
+from verifier.memo import Memo
+from verifier.policy import Policy
+from verifier.report import Report
+from verifier.settings import Settings
+from verifier.verify import (
+    Expectation,
+    refused_at_gate,
+    verify_credential,
+    verify_presentation,
+    verify_receipt,
+    verify_window,
+)
+
+EXAMPLES: Final = """\
+examples:
+  green-verifier verify credential.json
+      fetch the issuer's DID document and status lists, and check everything
+  green-verifier verify https://customer.example/receipts/june.json --json
+      the same for a credential on the web that anyone may read, as JSON for a program
+  green-verifier verify credential.json --save-evidence audit-2026/
+      keep what was fetched, so that the verdict can be made again
+  green-verifier verify credential.json --offline --evidence audit-2026/ --trust-evidence --at 2026-11-20T21:00:00Z
+      make it again later, without any network, as of that day
+  green-verifier verify presentation.json --challenge 6d5b1f7e --domain audit.example
+      check that a holder signed the challenge that you gave out
+  green-verifier serve --port 8090
+      the same over HTTP, with a page at http://127.0.0.1:8090/
+
+exit codes: 0 verified, 1 refused, 2 inconclusive (something could not be checked), 64 wrong usage, 70 internal error
+--json writes the report, or a problem document where there is none: the document could not be read or fetched
+"""
+"""Shown by --help."""
+
+
+def add_verify(verify: argparse.ArgumentParser) -> None:
+    """Describe the options of ``verify``."""
+    verify.epilog = EXAMPLES
+    verify.formatter_class = argparse.RawDescriptionHelpFormatter
+    verify.add_argument(
+        "source", metavar="FILE|URL|-", help="the document: a file, an https URL, or - for standard input"
+    )
+    verify.add_argument("--json", action="store_true", help="write the report as JSON")
+    verify.add_argument("--offline", action="store_true", help="fetch nothing; what is not at hand is inconclusive")
+    verify.add_argument(
+        "--evidence",
+        metavar="DIR",
+        type=Path,
+        help="take evidence from DIR; with --offline the DID documents and status lists too",
+    )
+    verify.add_argument(
+        "--trust-evidence", action="store_true", help="believe the DID documents in DIR without a pinned key"
+    )
+    verify.add_argument("--save-evidence", metavar="DIR", type=Path, help="keep all that the verdict rests on in DIR")
+    verify.add_argument("--policy", metavar="FILE", type=Path, help="whom to trust and what to demand (TOML or JSON)")
+    verify.add_argument("--at", metavar="TIME", help="the verdict as of TIME, such as 2026-11-20T21:00:00Z")
+    verify.add_argument("--allow-simulated", action="store_true", help="accept figures that nobody measured")
+    verify.add_argument("--development", action="store_true", help="also fetch from this machine, by http")
+    verify.add_argument(
+        "--state",
+        metavar="DIR",
+        type=Path,
+        help="remember the newest status lists in DIR (default: state_dir of the settings, "
+        "else $XDG_STATE_HOME/green-verifier or ~/.local/state/green-verifier)",
+    )
+    verify.add_argument("--no-state", action="store_true", help="remember no status list, and recall none")
+    verify.add_argument("--challenge", metavar="C", help="the challenge that a presentation must be signed for")
+    verify.add_argument("--domain", metavar="D", help="the domain that a presentation must be signed for")
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Verify what the options name, write the report, and return the exit code. Raises GreenError."""
+    if options.trust_evidence and options.evidence is None:
+        raise UsageError("--trust-evidence is about a folder: say which with --evidence DIR")
+    if options.no_state and options.state is not None:
+        raise UsageError("--state and --no-state contradict each other: give one of them")
+    settings = settings_of(options, os.environ)
+    policy = policy_of(options, settings)
+    now = moment_of(options.at)
+    raw = _read_source(options, _client(settings))
+    try:
+        parsed = document.parse_any(raw)
+    except GreenError as error:
+        report = refused_at_gate(raw, error, policy, now)
+    else:
+        report = _judge(parsed, options, settings, policy, now)
+    write_report(report, as_json=options.json)
+    return EXIT_CODES[report.outcome]
+
+
+def _client(settings: Settings) -> EgressClient:
+    return EgressClient(
+        development=settings.development, timeout_s=settings.fetch_timeout_s, max_bytes=settings.fetch_max_bytes
+    )
+
+
+def _judge(parsed: Document, options: argparse.Namespace, settings: Settings, policy: Policy, now: datetime) -> Report:
+    if parsed.kind is not Kind.PRESENTATION and (options.challenge is not None or options.domain is not None):
+        raise UsageError("--challenge and --domain are for presentations; this is a credential")
+    known, memo = _known_lists(options, settings), Memo()
+    remembered = recall(parsed, known, until=now + timedelta(seconds=policy.leeway_s))
+    evidence = _evidence(parsed, remembered, options, settings, policy)
+    if parsed.kind is Kind.PRESENTATION:
+        expected = Expectation(options.challenge, options.domain)
+        report = verify_presentation(parsed, evidence, policy, expected, now, memo=memo)
+    else:
+        report = verify_credential(parsed, evidence, policy, now, memo=memo)
+    remember(memo, known, now=datetime.now(UTC), leeway_s=policy.leeway_s)
+    return report
+
+
+def _known_lists(options: argparse.Namespace, settings: Settings) -> KnownLists:
+    if options.no_state:
+        return InMemoryKnownLists()
+    named: Path | None = options.state or (Path(settings.state_dir) if settings.state_dir else None)
+    state = named or state_folder(os.environ)
+    if state is None:
+        note("there is no home folder to remember status lists in: name one with --state DIR")
+        return InMemoryKnownLists()
+    return FolderKnownLists(lists_folder(state), note=note)
+
+
+def _read_source(options: argparse.Namespace, client: EgressClient) -> bytes:
+    source: str = options.source
+    if source == "-":
+        return sys.stdin.buffer.read(document.MAX_PRESENTATION_BYTES + 1)
+    if "://" not in source:
+        return read_file(Path(source))
+    if options.offline:
+        raise UsageError(f"{source} would have to be fetched, and --offline forbids that")
+    fetched = asyncio.run(client.fetch(source, gather.DOCUMENT_TYPES))
+    if fetched.problem == FetchBlockedError.name:
+        hint = "" if options.development else "; --development allows this machine's own addresses"
+        raise FetchBlockedError(f"{source}: {fetched.detail}{hint}")
+    return body_of(fetched)
+
+
+def _evidence(
+    parsed: Document, remembered: Evidence, options: argparse.Namespace, settings: Settings, policy: Policy
+) -> Evidence:
+    evidence = NOTHING if options.evidence is None else folder.load_folder(options.evidence)
+    if not options.offline:
+        evidence = _worth_keeping(evidence, policy)
+        budget = settings.budget(parsed)
+        fetcher = CachingFetcher(_client(settings), keep_s=settings.fetch_cache_s)
+        evidence = asyncio.run(
+            gather.gather(parsed, evidence, fetcher, budget=budget, with_attachments=settings.fetch_evidence)
+        )
+    evidence = remembered.joined(evidence)
+    if options.save_evidence is not None:
+        folder.save(evidence, options.save_evidence)
+    return evidence
+
+
+def _worth_keeping(evidence: Evidence, policy: Policy) -> Evidence:
+    """Return what of a folder is better than what the network has: no old status, no document without a pin."""
+    believed = {
+        did: fetched
+        for did, fetched in evidence.did_documents.items()
+        if policy.trust_evidence or did in policy.pinned_keys
+    }
+    return Evidence(did_documents=believed, attachments=evidence.attachments)
