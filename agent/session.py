@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import agent.tpm  # noqa: F401 - lets open_signer open tpm: keys
 from agent.claims import Claims
 from agent.clock import Clock, SystemClock
 from agent.config import Settings, check_enrolled
@@ -107,6 +108,7 @@ class Session:
         try:
             telemetry.MODEL_ID.check(model_id, "model_id")
             telemetry.INFERENCE_ID.check(inference_id, "inference_id")
+            telemetry.check_new_names(model_id, inference_id)
         except FormatError as error:
             raise SettingsError(error.detail) from error
         if len(inference_id) > _LONGEST_BASE_ID:

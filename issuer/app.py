@@ -19,7 +19,7 @@ from issuer.access import Access
 from issuer.addresses import Addresses
 from issuer.auth import authorize
 from issuer.clock import Clock, SystemClock
-from issuer.http.client_address import ClientAddresses
+from issuer.errors import LintError, SignatureFaultError
 from issuer.http.edge import Edge
 from issuer.http.openapi import openapi_document
 from issuer.http.query import check_query
@@ -34,6 +34,7 @@ from issuer.store.errors import StorageFailedError
 from issuer.store.migrate import head_revision
 from verifier.canonicalize import InProcess
 from verifier.case import Engines
+from verifier.client_address import ClientAddresses
 from verifier.worker import WorkerPool
 
 _LOG = structlog.get_logger("issuer")
@@ -115,6 +116,8 @@ async def _resume(issuance: Issuance) -> None:
         # Whatever it was, what is reserved stays so, for its node's next try or the next start.
         _LOG.exception("unfinished credentials could not be looked for")
         return
+    if resumed.rejected:
+        _LOG.error("unfinished credentials were rejected; the audit log says why", rejected=resumed.rejected)
     _LOG.info("unfinished credentials resumed", resumed=resumed.issued, unfinished=resumed.failed)
 
 
@@ -159,6 +162,8 @@ def _answer_with(stop: Stop) -> Callable[[Request[Any, Any, Any], Exception], Re
             _LOG.error("request failed", exc_info=error, route=request.scope.get("path_template", ""))
         if problems.is_key_fault(error):
             _LOG.critical("a signing key cannot be used; nothing is issued until it can, or keys are rotated")
+        if isinstance(error, LintError | SignatureFaultError):
+            _LOG.critical("a credential failed the issuer's own check and was not issued", reason=error.detail)
         if isinstance(error, StorageFailedError):
             _LOG.critical("the storage failed; stopping, since nothing can be acknowledged")
             stop()

@@ -88,14 +88,16 @@ async def invite(
     if not timedelta(0) < validity <= MAX_VALIDITY:
         raise EnrolmentError("an invite token is valid for more than nothing and at most 720 hours")
     secret = draw(TOKEN_BYTES)
-    await store.enrolments.invite(
-        Invitation(
-            token_sha256=hashlib.sha256(secret).digest(),
-            **msgspec.structs.asdict(settled),
-            created_us=times.to_microseconds(now),
-            expires_us=times.to_microseconds(now + validity),
-        )
+    invitation = Invitation(
+        token_sha256=hashlib.sha256(secret).digest(),
+        **msgspec.structs.asdict(settled),
+        created_us=times.to_microseconds(now),
+        expires_us=times.to_microseconds(now + validity),
     )
+    try:
+        await store.enrolments.invite(invitation)
+    except NotFoundError as error:
+        raise _no_tenant(settled.tenant_id) from error
     return TOKEN_PREFIX + base64url.encode(secret)
 
 
@@ -130,7 +132,15 @@ async def register(store: Store, details: NodeDetails, jwk: JsonObject, now: dat
         key_uri=key.thumbprint_uri,
         created_us=times.to_microseconds(now),
     )
-    return await store.nodes.add(node)
+    try:
+        return await store.nodes.add(node)
+    except NotFoundError as error:
+        raise _no_tenant(node.tenant_id) from error
+
+
+def _no_tenant(tenant_id: str) -> NotFoundError:
+    # Only who may register for every tenant gets here; a tenant's own key is refused before (auth.py).
+    return NotFoundError(f"tenant_id: there is no tenant {tenant_id!r}; add it with: green-issuer tenants add")
 
 
 def _check_possession(request: EnrolmentRequest, key: PublicKey) -> None:

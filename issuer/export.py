@@ -18,8 +18,8 @@ from issuer.store.records import StoredCredential
 from schemas import decimals, times
 from schemas.strict_json import Json, JsonObject
 
-# A spreadsheet runs a cell that starts with one of these as a formula (CWE-1236).
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet runs a cell that starts with one of these as a formula (CWE-1236), in some languages the wide ones too.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _FLUSH_BYTES: Final = 64 * 1024
 _KWH_PER_MWH: Final = 3

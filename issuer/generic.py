@@ -162,6 +162,9 @@ def _contexts(asked: JsonObject) -> list[Json]:
             raise CredentialRefusedError(
                 f"@context: {ascii(entry)[:80]} is not one of the contexts that are pinned here"
             )
+    if len(set(stated)) != len(stated):
+        # Each is processed anew, so thousands of them would cost seconds.
+        raise CredentialRefusedError("@context: an entry stands twice")
     return [*stated, *(url for url in _NEEDED_CONTEXTS if url not in stated)]
 
 

@@ -31,7 +31,7 @@ from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCreden
 from issuer.store.store import Store
 from schemas import decimals, digests, jcs, times
 from schemas.strict_json import JsonObject
-from schemas.telemetry import PostedTelemetry, parse_telemetry
+from schemas.telemetry import PostedTelemetry, check_new_names, parse_telemetry
 from verifier.case import Engines
 
 _REFUSALS_PER_MINUTE: Final = 10
@@ -87,8 +87,8 @@ class Issuance:
     async def issue(self, accepted: AcceptedTelemetry) -> IssuedCredential:
         """Return the credential of an accepted record: a new one, or the one that the same record had before.
 
-        Raises ConflictError (the inference has another body), StaleTimestampError, FutureTimestampError,
-        ImplausibleEnergyError, and what Completion.complete raises.
+        Raises ConflictError (the inference has another body), MalformedValueError (a name that no new record may
+        have), StaleTimestampError, FutureTimestampError, ImplausibleEnergyError, and what Completion.complete raises.
         """
         try:
             return await self._issue(accepted)
@@ -153,6 +153,7 @@ class Issuance:
 
     async def _reserve(self, accepted: AcceptedTelemetry, tenant: TenantRecord) -> Reserved:
         now = self._clock.now()
+        check_new_names(accepted.record.model_id, accepted.record.inference_id)
         intake.check_fresh(accepted, now)
         intake.check_plausible(accepted)
         # Without a key that works nothing is reserved: the node keeps its record and sends it again.

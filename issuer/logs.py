@@ -18,7 +18,10 @@ def configure(log_format: Literal["json", "console"], level: Literal["debug", "i
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Plain, for the default one shows the local variables of every frame: headers, keys, whole records.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     # Its progress is of no interest at each start; the revision in force is in the database.
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -9,9 +9,11 @@ import msgspec
 
 from issuer.carbon import table
 from issuer.errors import EnrolmentError
+from issuer.tenant_id import TENANT_ID
 from schemas import decimals
 from schemas.errors import FormatError
-from schemas.lexical import IRI, STRING
+from schemas.lexical import IRI, STRING, shown
+from schemas.plain_text import why_not_plain
 from schemas.telemetry import NODE_ID
 
 MAX_TDP_W: Final = 900_000
@@ -48,20 +50,31 @@ def checked(details: NodeDetails) -> NodeDetails:
     """
     try:
         NODE_ID.check(details.node_id, "node_id")
-        for name in ("accelerator_model", "pue_source"):
-            text = getattr(details, name)
-            if text is not None:
-                STRING.check(text, name)
+        TENANT_ID.check(details.tenant_id, "tenant_id")
     except FormatError as error:
         raise EnrolmentError(error.detail) from error
+    _check_text(details.accelerator_model, "accelerator_model")
     if not 0 < details.tdp_w <= MAX_TDP_W:
         raise EnrolmentError(f"tdp_w: {details.tdp_w} W; the node's accelerators draw 1 to {MAX_TDP_W} W together")
     check_pue(details.pue, details.pue_kind, details.pue_source)
     return msgspec.structs.replace(details, grid_region=table.find(details.grid_region).region)
 
 
+def _check_text(text: str | None, name: str) -> None:
+    if text is None:
+        return
+    try:
+        STRING.check(text, name)
+    except FormatError as error:
+        raise EnrolmentError(error.detail) from error
+    reason = why_not_plain(text)
+    if reason is not None:
+        raise EnrolmentError(f"{name}: {shown(text)}: {reason}")
+
+
 def check_pue(pue: str | None, kind: str | None, source: str | None) -> None:
     """Raise EnrolmentError unless the three fit together and the value is a PUE (ISO/IEC 30134-2)."""
+    _check_text(source, "pue_source")
     if pue is None:
         if kind is not None or source is not None:
             raise EnrolmentError("pue: missing, since pue_kind or pue_source stands there")

@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from did.errors import SignerError
 from issuer.errors import KeyMismatchError
 from issuer.http.errors import RequestError
+from issuer.store.errors import UnwritableError
 from schemas.errors import GreenError, problem_type
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -32,8 +33,8 @@ _HTTP_DETAILS: Final = {
     405: "this path does not answer that method; see the Allow header",
 }
 _RETRY_AFTER_S: Final = "2"
-# Somebody has to mend a key first.
-_RETRY_AFTER_KEY_S: Final = "30"
+# Somebody has to mend a key, or a disk, first.
+_RETRY_AFTER_MENDED_S: Final = "30"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +80,8 @@ def headers_of(error: Exception) -> Mapping[str, str]:
     """Return the headers that the answer to ``error`` needs besides its content type."""
     if isinstance(error, RequestError):
         return error.headers
-    if is_key_fault(error):
-        return {"retry-after": _RETRY_AFTER_KEY_S}
+    if is_key_fault(error) or isinstance(error, UnwritableError):
+        return {"retry-after": _RETRY_AFTER_MENDED_S}
     if isinstance(error, GreenError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return {"retry-after": _RETRY_AFTER_S}
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

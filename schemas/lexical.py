@@ -116,7 +116,12 @@ DID: Final = Lexical(
     "did:[a-z0-9]+:(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{2})*[A-Za-z0-9._-]",
     grave=_NOT_IN_IRI,
 )
-DETACHED_JWS: Final = Lexical("a detached JWS (header..signature)", rf"{_B64}+\.\.{_B64}+")
+DETACHED_JWS: Final = Lexical(
+    # Padding and the letters of plain base64 spell the same bytes in another way: malformed, and no other shape.
+    "a detached JWS (header..signature)",
+    rf"{_B64}+\.\.{_B64}+",
+    grave=re.compile(r"[^A-Za-z0-9_.-]"),
+)
 BOOT_EPOCH: Final = Lexical(
     'a boot epoch such as "12.0" (TPM) or "12" (software key)',
     r"(?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))?",

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from schemas import base64url, decimals, digests, jcs, strict_json, times
 from schemas.errors import MalformedValueError
-from schemas.lexical import BASE64URL, POSTED_TIME, Lexical
+from schemas.lexical import BASE64URL, POSTED_TIME, Lexical, shown
+from schemas.plain_text import why_not_plain
 from schemas.quantities import Quantity
 from schemas.shapes import Choice, Flag, Shape, Text
 from schemas.strict_json import JsonObject
@@ -120,6 +121,19 @@ def parse_telemetry(raw: bytes) -> PostedTelemetry:
 def decode_telemetry(raw: bytes) -> TelemetryRecord:
     """Return the record of a posted body; raises as parse_telemetry."""
     return parse_telemetry(raw).record
+
+
+def check_new_names(model_id: str, inference_id: str) -> None:
+    """Raise MalformedValueError for names that records may have had before, and that no new one may have.
+
+    Stricter than the shape, which evidence of older credentials still has to fit: a model id is plain text
+    (schemas.plain_text), and no inference id is "." or "..", which clients take out of a path (RFC 3986 §5.2.4).
+    """
+    reason = why_not_plain(model_id)
+    if reason is not None:
+        raise MalformedValueError(f"model_id: {shown(model_id)}: {reason}")
+    if inference_id in {".", ".."}:
+        raise MalformedValueError(f"inference_id: {shown(inference_id)} means a folder in a path; give it another name")
 
 
 def signing_input(body: JsonObject) -> bytes:

@@ -36,14 +36,18 @@ def _read(text: str, microseconds: int, shown: str) -> datetime:
 
 def render_seconds(moment: datetime) -> str:
     """Return ``moment`` rounded down to the whole second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_four_digit_year(moment)}Z"
 
 
 def render_claim(moment: datetime) -> str:
     """Return ``moment`` with its microseconds, trailing zeros left out."""
-    utc = moment.astimezone(UTC)
-    fraction = f"{utc.microsecond:06d}".rstrip("0")
-    return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}Z" if fraction else "Z")
+    fraction = f"{moment.microsecond:06d}".rstrip("0")
+    return _four_digit_year(moment) + (f".{fraction}Z" if fraction else "Z")
+
+
+def _four_digit_year(moment: datetime) -> str:
+    # Not strftime, whose %Y leaves out the zeros before a year such as 0999 on some systems.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def round_up(moment: datetime) -> datetime:

@@ -16,10 +16,11 @@ from issuer.http.answers import JOSE, JSON, LD_JSON, bytes_answer, json_answer
 from issuer.http.documentation import Produces, documented
 from issuer.http.errors import ParameterError
 from issuer.http.parameters import Alg, Cursor, Limit, ModelId, NodeId, Since, Tenant, Until
-from issuer.http.query import TENANT_ID, checked, moment_us, optional
+from issuer.http.query import checked, moment_us, optional
 from issuer.service import Service, service_of
 from issuer.store.errors import NotFoundError
 from issuer.store.records import StoredCredential
+from issuer.tenant_id import TENANT_ID
 from schemas.telemetry import INFERENCE_ID, MODEL_ID, NODE_ID
 
 

@@ -16,10 +16,11 @@ from issuer.http.body import read_json
 from issuer.http.documentation import Consumes, Produces, documented
 from issuer.http.errors import ParameterError
 from issuer.http.parameters import Tenant
-from issuer.http.query import TENANT_ID, optional
+from issuer.http.query import optional
 from issuer.service import Service, service_of
 from issuer.status_change import read_update
 from issuer.store.errors import AlreadyRevokedError, NotFoundError
+from issuer.tenant_id import TENANT_ID
 from schemas import strict_json, times
 from schemas.strict_json import JsonObject
 

@@ -12,9 +12,10 @@ from issuer.auth import caller_of
 from issuer.http.answers import JSON, json_answer
 from issuer.http.documentation import Produces, documented
 from issuer.http.parameters import ModelId, Since, Tenant, Until
-from issuer.http.query import TENANT_ID, checked, moment_us, optional
+from issuer.http.query import checked, moment_us, optional
 from issuer.service import service_of
 from issuer.store.records import Sum, Totals
+from issuer.tenant_id import TENANT_ID
 from schemas import decimals
 from schemas.strict_json import JsonObject
 from schemas.telemetry import MODEL_ID

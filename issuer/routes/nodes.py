@@ -15,11 +15,12 @@ from issuer.http.answers import JSON, json_answer
 from issuer.http.body import read_json
 from issuer.http.documentation import Consumes, Produces, documented
 from issuer.http.parameters import Tenant
-from issuer.http.query import TENANT_ID, optional
+from issuer.http.query import optional
 from issuer.node_details import NodeDetails
 from issuer.node_view import node_view
 from issuer.refusals import counted
 from issuer.service import service_of
+from issuer.tenant_id import TENANT_ID
 from schemas import strict_json, times
 from schemas.errors import SchemaInvalidError
 from schemas.strict_json import JsonObject

@@ -19,9 +19,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from issuer.store.errors import StoreUrlError
+from issuer.store.errors import StorageFailedError, StoreUrlError
 from issuer.store.translation import translated
-from issuer.store.urls import database_url, prepare_sqlite_file
+from issuer.store.urls import OpenedFile, database_url, prepare_sqlite_file
 
 BUSY_TIMEOUT_S: Final = 10.0
 _SQLITE_READERS: Final = 4
@@ -48,8 +48,10 @@ class Database:
         target = database_url(url)
         self.is_sqlite = target.drivername.startswith("sqlite")
         self.notices: tuple[str, ...] = ()
+        self._file: OpenedFile | None = None
         if self.is_sqlite:
             self.notices = prepare_sqlite_file(target)
+            self._file = OpenedFile(target)
             self._writer = _sqlite_engine(target, busy_timeout_s, writes=True)
             self._reader = _sqlite_engine(target, busy_timeout_s, writes=False)
         else:
@@ -58,7 +60,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction that only reads. Raises UnavailableError, StorageFailedError."""
-        with translated():
+        with translated(reads=True):
             async with self._reader.connect() as connection:
                 yield connection
 
@@ -66,15 +68,23 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a write transaction; leaving it without an error commits durably.
 
-        Raises ConflictError or NotFoundError for a broken constraint, UnavailableError, StorageFailedError.
+        Raises ConflictError or NotFoundError for a broken constraint, UnavailableError (UnwritableError on a full
+        disk), StorageFailedError.
         """
         with translated():
             async with self._writer.begin() as connection:
                 yield connection
+                # Before the commit: what goes into a file that nobody will find again must not be acknowledged.
+                self.check_in_place()
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Return an INSERT of this dialect, which knows ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def check_in_place(self) -> None:
+        """Raise StorageFailedError where the SQLite file is no longer the one that was opened."""
+        if self._file is not None and not self._file.is_in_place():
+            raise StorageFailedError("the database file was moved or replaced under the running service; restart it")
 
     async def close(self) -> None:
         """Close all connections; SQLite checkpoints its WAL with the last one."""
@@ -86,6 +96,7 @@ def _postgresql_engine(url: URL, pool_size: int, busy_timeout_s: float) -> Async
     return create_async_engine(
         url,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=busy_timeout_s,
@@ -107,6 +118,8 @@ def _postgresql_engine(url: URL, pool_size: int, busy_timeout_s: float) -> Async
 def _sqlite_engine(url: URL, busy_timeout_s: float, *, writes: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        # An error's text ends in the log, and the parameters are tokens' digests and whole credentials.
+        hide_parameters=True,
         pool_size=1 if writes else _SQLITE_READERS,
         max_overflow=0,
         pool_timeout=busy_timeout_s,

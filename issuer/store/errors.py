@@ -10,7 +10,8 @@
         ├── UnstorableValueError   text or a number that the database cannot hold (400)
         ├── StoreUrlError          the database URL or its settings cannot be used (500)
         ├── UnavailableError       busy, locked or unreachable: try again (503)
-            │   └── SerializationError     two transactions stood in each other's way (503)
+            │   ├── SerializationError     two transactions stood in each other's way (503)
+        │   └── UnwritableError        the disk is full or the database read-only: the operator's to mend (503)
         └── StorageFailedError     the disk or the file failed: the service has to stop (503)
 
 The service answers with each one's status; after StorageFailedError it has to end.
@@ -96,6 +97,13 @@ class UnavailableError(StoreError):
 
 class SerializationError(UnavailableError):
     """The database gave up one of two transactions that waited for each other; it left nothing behind."""
+
+
+class UnwritableError(UnavailableError):
+    """The database can be read and not written: its disk is full, or it was made read-only. Nothing was lost."""
+
+    name = "STORAGE_UNWRITABLE"
+    title = "The store cannot be written"
 
 
 class StorageFailedError(StoreError):

@@ -75,6 +75,7 @@ class Store:
 
     async def health(self) -> None:
         """Read a row. Raises UnavailableError or StorageFailedError where that is not possible."""
+        self._database.check_in_place()
         async with self._database.read() as connection:
             await connection.execute(select(ISSUER.c.slug).limit(1))
 

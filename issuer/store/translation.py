@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,30 +19,39 @@ from issuer.store.errors import (
     StoreError,
     UnavailableError,
     UnstorableValueError,
+    UnwritableError,
 )
 
 _PRIMARY_CODE: Final = 0xFF
 _SQLITE_FAILED: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SQLITE_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+_SQLITE_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN}
+_SQLITE_UNWRITABLE: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 # PostgreSQL's error codes, Appendix A: classes of two characters, and single codes.
 _PG_FAILED: Final = ("58", "XX")
-_PG_BUSY: Final = ("08", "53", "57", "55P03", "25006")
+_PG_BUSY: Final = ("08", "53", "57", "55P03")
+# Disk full, and a server that takes no writes: a standby, or default_transaction_read_only.
+_PG_UNWRITABLE: Final = ("53100", "25006")
 _PG_DATA: Final = "22"
 _PG_SERIALIZATION: Final = "40"
 _PG_UNIQUE: Final = "23505"
 _PG_FOREIGN_KEY: Final = "23503"
 
+_UNWRITABLE: Final = "the database cannot be written; the issuer's operator has to mend it: send it again later"
+
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise the store's error for a driver's; errors that only a mistake of ours can cause pass unchanged."""
+def translated(*, reads: bool = False) -> Iterator[None]:
+    """Raise the store's error for a driver's; errors that only a mistake of ours can cause pass unchanged.
+
+    ``reads``: nothing may be written here, so that "read-only" is the answer to a mistake of ours.
+    """
     try:
         yield
     except PoolTimeoutError as error:
         raise UnavailableError("all database connections are busy; try again") from error
     except DBAPIError as error:
         known = _known(error)
-        if known is None:
+        if known is None or (reads and _sqlite_code(error) == sqlite3.SQLITE_READONLY):
             raise
         raise known from error
     except (OverflowError, UnicodeEncodeError) as error:
@@ -62,9 +72,19 @@ def _known(error: DBAPIError) -> StoreError | None:
         return StorageFailedError("the database reports a failure of its storage")
     if state.startswith(_PG_SERIALIZATION):
         return SerializationError("the database was busy with a conflicting change; try again")
+    if code in _SQLITE_UNWRITABLE or state in _PG_UNWRITABLE or _is_standby(error):
+        return UnwritableError(_UNWRITABLE)
     if code in _SQLITE_BUSY or state.startswith(_PG_BUSY) or error.connection_invalidated:
         return UnavailableError("the database is busy or cannot be reached; try again")
     return None
+
+
+def _is_standby(error: DBAPIError) -> bool:
+    """Return whether asyncpg found no server that takes writes: it has a class for that, and no code."""
+    # Imported by SQLAlchemy, and only where PostgreSQL is in use.
+    driver = sys.modules.get("asyncpg")
+    cause = getattr(error.orig, "__cause__", None)
+    return driver is not None and isinstance(cause, driver.exceptions.TargetServerAttributeNotMatched)
 
 
 def _constraint(error: IntegrityError) -> StoreError | None:

@@ -58,6 +58,30 @@ def prepare_sqlite_file(url: URL) -> tuple[str, ...]:
     return tuple(notices)
 
 
+class OpenedFile:
+    """The database file as it was when the service opened it.
+
+    SQLite goes on writing to a file that was renamed or deleted (a backup moved into its place), and says that all
+    is well; in WAL mode it does not look (https://www.sqlite.org/howtocorrupt.html §4).
+    """
+
+    def __init__(self, url: URL) -> None:
+        """Remember which file the path leads to; it has to exist."""
+        self._path = os.path.abspath(url.database or "")  # noqa: PTH100 - as above
+        self._opened = self._identity()
+
+    def is_in_place(self) -> bool:
+        """Return whether the path still leads to the file that was opened."""
+        try:
+            return self._identity() == self._opened
+        except OSError:
+            return False
+
+    def _identity(self) -> tuple[int, int]:
+        found = os.stat(self._path)  # noqa: PTH116 - before every commit, so without the making of a Path
+        return found.st_dev, found.st_ino
+
+
 def version_notices(version: tuple[int, ...]) -> tuple[str, ...]:
     """Return a warning for an SQLite older than 3.51.3, which has the WAL-reset bug; else nothing."""
     if version >= _SAFE_SQLITE:

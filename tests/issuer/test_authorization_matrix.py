@@ -181,6 +181,32 @@ def test_another_tenants_key_may_not_ask_for_acme(ask, entry):
     assert problem(answer) == "FORBIDDEN"
 
 
+_FOREIGN = {
+    "/api/v1/nodes": ("", {"node_id": "node-99", "tenant_id": "acme", "grid_region": "DEU", "tdp_w": 700, "jwk": {}}),
+    "/credentials/issue": ("?tenant=acme", {"credential": {"type": ["VerifiableCredential"]}}),
+    "/credentials/status": ("", {"credentialId": "?", "credentialStatus": {"type": "StatusList2021", "status": "1"}}),
+}
+"""For each route that changes something: what umbra would send to change something of acme's."""
+
+
+def test_every_route_that_changes_something_has_a_case_of_another_tenant():
+    assert set(_FOREIGN) == {path for method, path in KEYED if method != "GET"}
+
+
+@pytest.mark.parametrize("path", sorted(_FOREIGN))
+def test_another_tenants_key_changes_nothing_of_acme_s(service, names, path):
+    query, body = _FOREIGN[path]
+    if "credentialId" in body:
+        body = body | {"credentialId": names["credential"]}
+    answer = service.post(path + query, json=body, headers=bearer("umbra", "admin"))
+    assert answer.status_code in {403, 404}, answer.text
+    assert problem(answer) in {"FORBIDDEN", "NOT_FOUND"}
+    nodes = service.get("/api/v1/nodes", headers=bearer("acme", "admin")).json()["items"]
+    assert "node-99" not in {node["node_id"] for node in nodes}
+    (item,) = service.get("/api/v1/certificates", headers=bearer("acme", "read")).json()["items"]
+    assert item["status"] == "valid"
+
+
 @pytest.mark.parametrize("entry", OPENED, ids=" ".join)
 def test_what_is_open_needs_no_key_and_minds_none(ask, entry):
     for headers in ({}, {"authorization": "Bearer wrong"}):

@@ -102,7 +102,7 @@ async def test_a_row_tells_its_status(revoked_us: int | None, suspended_us: int 
     assert row["status"] == status
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 async def test_a_cell_that_would_be_a_formula_gets_an_apostrophe(start: str) -> None:
     (row,) = await table_of(with_(model_id=f"{start}cmd|' /C calc'!A0"))
     assert row["model_id"].startswith(f"'{start}")

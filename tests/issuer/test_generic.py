@@ -177,9 +177,10 @@ async def test_our_context_is_refused_by_url_and_inline(works: Works, ours: Any)
         [pinned.CREDENTIALS_V1, "https://attacker.example/v1"],
         [pinned.CREDENTIALS_V1, {"energy": "https://attacker.example/energy"}],
         [pinned.CREDENTIALS_V1, None],
+        [pinned.CREDENTIALS_V1, pinned.JWS_2020, pinned.CREDENTIALS_V1],
     ],
 )
-async def test_a_context_that_is_not_pinned_is_refused(works: Works, context: Any) -> None:
+async def test_a_context_that_is_not_pinned_or_stands_twice_is_refused(works: Works, context: Any) -> None:
     await refused(works, "@context", **{"@context": context})
 
 

@@ -20,8 +20,10 @@ from issuer.errors import (
 )
 from issuer.keyring import Keyring
 from issuer.store.errors import ConflictError
+from issuer.store.records import Reservation
 from schemas import times
 from schemas.errors import MalformedValueError, ParsingError, ResourceLimitError, SchemaInvalidError
+from schemas.telemetry import parse_telemetry
 from tests.fakes import issuer as fakes
 from tests.fakes.did import signer
 from tests.fakes.issuer import Works
@@ -110,6 +112,30 @@ async def test_the_same_body_signed_anew_is_the_same_credential(works: Works) ->
     raw = fakes.posted()
     again = await works.issuance.issue_telemetry(raw)
     assert again.document == first.document
+
+
+@pytest.mark.parametrize("names", [{"model_id": "a\u00a0b"}, {"inference_id": "."}, {"inference_id": ".."}])
+async def test_a_name_that_no_new_record_may_have_is_read_where_it_was_taken_before(
+    works: Works, names: dict[str, str]
+) -> None:
+    raw = fakes.posted(**names)
+    with pytest.raises(MalformedValueError):
+        await works.issuance.issue_telemetry(raw)
+    record = parse_telemetry(raw)
+    reserved = await works.store.credentials.reserve(
+        Reservation(
+            issuer_slug="root",
+            tenant_id="acme",
+            inference_id=record.record.inference_id,
+            body_digest=record.body_digest,
+            now_us=0,
+            period_end_us=0,
+            emission_factor_type="direct",
+        ),
+        lambda _: b"{}",
+    )
+    await works.store.credentials.complete(reserved.id, b"as issued before", 0)
+    assert (await works.issuance.issue_telemetry(raw)).document == b"as issued before"
 
 
 async def test_another_body_under_the_same_inference_conflicts(works: Works) -> None:

@@ -56,3 +56,21 @@ def test_a_line_break_in_a_value_makes_no_line_of_its_own(capsys):
     logs.configure("json", "info")
     structlog.get_logger().info("seen", path='x\n{"event":"forged"}')
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_trace_shows_no_variable_of_any_frame(capsys, log_format):
+    logs.configure(log_format, "info")
+    header = "Bearer " + "gck_" + "s" * 43
+
+    def fail(authorization):
+        return int(authorization.partition(" ")[0])
+
+    try:
+        fail(header)
+    except ValueError as error:
+        structlog.get_logger().error("request failed", exc_info=error)
+    written = capsys.readouterr().err
+    assert "ValueError" in written
+    assert header not in written
+    assert "locals" not in written

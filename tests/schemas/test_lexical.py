@@ -125,6 +125,12 @@ def test_an_iri_with_another_character_is_malformed(character):
         IRI.check(f"https://oracle.example/a{character}b", "id")
 
 
+@pytest.mark.parametrize("text", ["eyJ9..AbC=", "eyJ9=..AbC", "eyJ9..A+C", "eyJ9..A/C", "eyJ9..AbC ", '{"payload":""}'])
+def test_a_jws_in_another_base64_is_malformed(text):
+    with pytest.raises(MalformedValueError):
+        DETACHED_JWS.check(text, "proof.jws")
+
+
 def prefixes(context):
     """Yield the terms that a JSON-LD 1.1 processor takes for prefixes, in scoped contexts too."""
     if isinstance(context, list):

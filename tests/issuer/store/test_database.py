@@ -166,3 +166,10 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path):
 def test_errors_of_the_url_are_settings_errors(tmp_path):
     with pytest.raises(StoreUrlError):
         Database("mysql://db/green")
+
+
+async def test_the_error_of_a_statement_shows_no_value(database):
+    with pytest.raises(DBAPIError) as caught:
+        async with database.write() as connection:
+            await connection.execute(text("SELECT no_such_column, :secret"), {"secret": "s3cret"})
+    assert "s3cret" not in str(caught.value)

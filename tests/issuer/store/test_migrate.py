@@ -11,7 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from issuer.store import Store, migrate
 from issuer.store.database import Database
 from issuer.store.models import METADATA
-from tests.fakes.stored import NOW_US, issued
+from tests.fakes.stored import JWK, NOW_US, build, furnish, issued, reservation
+
+RECORD = {"record": b"{}", "record_digest": "u1"}
 
 
 async def _rows(store, statement):
@@ -144,3 +146,94 @@ async def test_no_sql_empties_a_table_that_only_grows(store, table):
         pytest.skip("SQLite has no TRUNCATE; DELETE is refused")
     with pytest.raises(IntegrityError, match="never emptied"):
         await _change(store, f"TRUNCATE {table}")
+
+
+async def _refused(store, message, *statements):
+    for statement in statements:
+        with pytest.raises(IntegrityError, match=message):
+            await _change(store, statement)
+
+
+async def test_no_sql_changes_or_removes_an_issued_credential(store):
+    before = await issued(store, **RECORD)
+    await _refused(
+        store,
+        "never changes",
+        "UPDATE credential SET energy_kwh = '0'",
+        "UPDATE credential SET state = 'rejected'",
+        "UPDATE credential SET tenant_id = 'umbra'",
+        "UPDATE credential SET simulated = NOT simulated",
+        "UPDATE evidence SET digest = 'u2'",
+    )
+    await _refused(
+        store,
+        "never removed",
+        "DELETE FROM credential_bytes",
+        "DELETE FROM evidence",
+    )
+    with pytest.raises(IntegrityError):
+        await _change(store, "DELETE FROM credential")
+    assert await store.credentials.by_id(before.id, tenant_id=None) == before
+
+
+async def test_no_sql_changes_what_was_reserved(store):
+    reserved = await store.credentials.reserve(reservation(), build)
+    await _refused(
+        store,
+        "what was reserved never changes",
+        *(
+            f"UPDATE credential SET {change}"
+            for change in (
+                "energy_kwh = '9'",
+                "energy_units = 9",
+                "body_digest = 'u'",
+                "inference_id = NULL",
+                "idx = idx + 1",
+                "node_id = NULL",
+                "assurance = 'tpm-hardware'",
+            )
+        ),
+    )
+    other = "X'00'" if store._database.is_sqlite else "'\\x00'"
+    await _refused(
+        store,
+        "frozen with the reservation",
+        f"UPDATE credential_bytes SET unsecured = {other}",
+        "UPDATE credential_bytes SET unsecured = NULL",
+    )
+    assert (await store.credentials.reserve(reservation(), build)).unsecured == reserved.unsecured
+
+
+async def test_no_sql_takes_a_key_out_of_the_did_document(store):
+    await store.keys.rotate("root", "key-1", "file:/1", JWK, "ES256", now_us=NOW_US)
+    await store.keys.rotate("root", "key-2", "file:/2", JWK, "ES256", now_us=NOW_US)
+    await store.keys.revoke("root", "key-1", now_us=NOW_US)
+    await _refused(store, "a key that signed stays published", "DELETE FROM signing_key")
+    await _refused(store, "never becomes another", "UPDATE signing_key SET jwk = '{}'")
+    await _refused(store, "stays revoked", "UPDATE signing_key SET state = 'retired' WHERE key_id = 'key-1'")
+
+
+async def test_no_sql_opens_a_closed_status_list_or_sets_one_back(store):
+    await issued(store)
+    await _refused(
+        store,
+        "never set back",
+        "UPDATE status_list SET allocated = 0",
+        "UPDATE status_list SET version = -1",
+        "UPDATE status_list SET id = 'other'",
+    )
+    await store.status.close_lists("root", now_us=NOW_US)
+    await _refused(store, "gives out no more", "UPDATE status_list SET closed_us = NULL")
+
+
+async def test_a_database_of_the_first_revision_gets_the_later_guards(empty_url):
+    store = Store.open(empty_url)
+    async with store._database.write() as connection:
+        await connection.run_sync(lambda plain: migrate._upgrade(plain, "0001"))
+    assert await store.revision() == "0001"
+    await furnish(store)
+    await issued(store, **RECORD)
+    await store.migrate()
+    assert await store.revision() == migrate.head_revision()
+    await _refused(store, "never removed", "DELETE FROM evidence")
+    await store.close()

@@ -13,6 +13,7 @@ from issuer.store.errors import (
     StorageFailedError,
     UnavailableError,
     UnstorableValueError,
+    UnwritableError,
 )
 from issuer.store.translation import translated
 
@@ -39,7 +40,9 @@ def _raised(original, kind=OperationalError):
     [
         (sqlite3.SQLITE_BUSY, UnavailableError),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, UnavailableError),
-        (sqlite3.SQLITE_FULL, UnavailableError),
+        (sqlite3.SQLITE_FULL, UnwritableError),
+        (sqlite3.SQLITE_READONLY, UnwritableError),
+        (sqlite3.SQLITE_READONLY_DBMOVED, UnwritableError),
         (sqlite3.SQLITE_IOERR, StorageFailedError),
         (sqlite3.SQLITE_IOERR_FSYNC, StorageFailedError),
         (sqlite3.SQLITE_CORRUPT, StorageFailedError),
@@ -57,7 +60,8 @@ def test_codes_of_sqlite(code, expected):
         ("08006", UnavailableError),
         ("53300", UnavailableError),
         ("57P01", UnavailableError),
-        ("25006", UnavailableError),
+        ("25006", UnwritableError),
+        ("53100", UnwritableError),
         ("40001", SerializationError),
         ("40P01", SerializationError),
         ("58030", StorageFailedError),

@@ -22,7 +22,10 @@ def upgrade() -> None:
     _credential()
     _credential_bytes()
     _audit_log()
-    for statement in guards.statements(op.get_bind().dialect.name):
+    dialect = op.get_bind().dialect.name
+    if dialect != "sqlite":
+        op.execute(guards.FUNCTION)
+    for statement in guards.statements(dialect, guards.REVISION_0001):
         op.execute(statement)
 
 
