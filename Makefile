@@ -6,6 +6,8 @@ ISSUER_PORT ?= 8080
 VERIFIER_PORT ?= 8090
 OUT ?= demo-out
 JOBS ?= 2
+FUZZ_SECONDS ?= 60
+FUZZ_JOBS ?= $(JOBS)
 ONCE ?=
 
 # The first interpreter that runs, is new enough and can make a virtual environment; PYTHON=... overrides.
@@ -13,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 /
 	if $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench lock schemas soak clean
+.PHONY: help install demo test fuzz lint format bench lock schemas attack-table soak clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +42,9 @@ demo: $(VENV)/.installed ## Walk the whole way on this machine (ONCE=1: leave th
 test: $(VENV)/.installed ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak" $(ARGS)
 
+fuzz: $(VENV)/.installed ## Fuzz every parser for FUZZ_SECONDS each (60), FUZZ_JOBS at once; TARGETS="jwk verdict" chooses
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(TARGETS)
+
 soak: $(VENV)/.installed ## Run the long tests
 	@$(BIN)/python -m pytest -n $(JOBS) -m soak $(ARGS)
 
@@ -58,6 +63,9 @@ bench: $(VENV)/.installed ## Print the measured figures, peers beside us, and wr
 
 schemas: $(VENV)/.installed ## Write schemas/data/*.json anew from the types
 	@$(BIN)/python -m schemas.json_schema
+
+attack-table: $(VENV)/.installed ## Write docs/attack-cases.md anew from tests/attacks
+	@$(BIN)/python -m tests.attacks.table
 
 lock: ## Write requirements.lock anew (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

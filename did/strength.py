@@ -65,6 +65,10 @@ def check_rsa(modulus: int, exponent: int) -> None:
 def check_ed25519(point: bytes) -> None:
     """Return if 32 bytes are the canonical spelling of a point of large order (RFC 8032 §5.1.3).
 
+    A point of large order with a part of small order in it passes. Only who knows its secret signs with it, and
+    OpenSSL verifies without the cofactor (§5.1.7): what it accepts, every other reader of RFC 8032 accepts. To tell
+    such a point takes a multiplication in Python, some milliseconds for each key of a stranger's document.
+
     Raises KeyEncodingError for another length, y >= p, or bytes that are no point; InvalidKeyError
     for the points of small order.
     """

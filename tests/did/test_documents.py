@@ -304,6 +304,20 @@ def test_a_revoked_key_is_refused_as_revoked_whether_or_not_it_is_listed(listed)
         parse_document(raw, DID).key_for(KEY, "assertionMethod")
 
 
+def test_a_revoked_key_is_revoked_under_every_id_it_has() -> None:
+    multi = {"id": f"{DID}#multi", "type": "Multikey", "controller": DID}
+    multi["publicKeyMultibase"] = multikey.encode(public_key("ES256"))
+    revoked = {"revoked": "2026-11-20T20:00:00Z"}
+    for raw in (
+        document(method(), {**multi, **revoked}),
+        document(method(**revoked), multi, assertionMethod=[multi["id"]]),
+    ):
+        with pytest.raises(KeyRevokedError):
+            parse_document(raw, DID).key_for(raw["assertionMethod"][0], "assertionMethod")
+    other = method(f"{DID}#other", "ES384", **revoked)
+    assert parse_document(document(method(), other), DID).key_for(KEY, "assertionMethod").id == KEY
+
+
 def test_a_did_that_states_not_to_be_deactivated_is_read() -> None:
     assert parse_document(document(deactivated=False), DID).id == DID
 

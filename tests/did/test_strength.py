@@ -1,14 +1,20 @@
+import hashlib
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from did.errors import InvalidKeyError, KeyEncodingError, KeyTooLargeError
+from did.errors import InvalidKeyError, KeyEncodingError, KeyTooLargeError, SignatureInvalidError
+from did.jwk import parse_jwk
+from did.keys import PublicKey
 from did.strength import check_ed25519, check_rsa
+from schemas import base64url
 
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
 SIGN = 1 << 255
+ORDER = 2**252 + 27742317777372353535851937790883648493
 SMALL_ORDER_Y = [
     0,
     1,
@@ -62,6 +68,53 @@ def test_an_ed25519_key_of_another_length_is_refused(length: int) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_the_point_of_every_ed25519_secret_passes(seed: bytes) -> None:
     check_ed25519(ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
+
+
+def scalar(seed: bytes) -> int:
+    raw = bytearray(hashlib.sha512(seed).digest()[:32])
+    raw[0], raw[31] = raw[0] & 0xF8, raw[31] & 0x7F | 0x40
+    return int.from_bytes(raw, "little")
+
+
+def point(seed: bytes) -> bytes:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def signed_with_a_mixed_key(message: bytes) -> tuple[bytes, list[tuple[bool, bytes]]]:
+    """Return a key of order 2L, the sum of a sound one and the point of order 2, and eight tries to sign with it.
+
+    Each try with whether the part of order 2 falls out of the verification: where the hash is even.
+    """
+    secret = bytes(32)
+    # (x, y) + (0, -1) = (-x, -y)
+    honest = int.from_bytes(point(secret), "little")
+    mixed = encoded(P - (honest & (SIGN - 1)), sign=not honest & SIGN)
+    tries = []
+    for number in range(8):
+        nonce = number.to_bytes(32, "big")
+        start = point(nonce)
+        hashed = int.from_bytes(hashlib.sha512(start + mixed + message).digest(), "little") % ORDER
+        s = (scalar(nonce) + hashed * scalar(secret)) % ORDER
+        tries.append((hashed % 2 == 0, start + s.to_bytes(32, "little")))
+    return mixed, tries
+
+
+def test_a_key_with_a_part_of_small_order_verifies_only_what_its_holder_signed() -> None:
+    mixed, tries = signed_with_a_mixed_key(b"message")
+    key = parse_jwk({"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(mixed)})
+    assert {even for even, _ in tries} == {True, False}
+    for even, signature in tries:
+        assert holds(key, b"message", signature) is even
+        assert not holds(key, b"another", signature)
+        assert not holds(key, b"message", signature[:32] + bytes(32))
+
+
+def holds(key: PublicKey, message: bytes, signature: bytes) -> bool:
+    try:
+        key.verify(message, signature, "EdDSA")
+    except SignatureInvalidError:
+        return False
+    return True
 
 
 def test_a_sound_rsa_key_passes() -> None:

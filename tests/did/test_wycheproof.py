@@ -4,6 +4,7 @@ One test a group of vectors; a failure names the tcIds.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -113,12 +114,50 @@ def test_the_list_of_what_is_not_offered_names_valid_vectors_only(name: str, lis
     assert frozenset().union(*listed.values()) <= valid
 
 
-def test_all_355_invalid_tokens_are_there() -> None:
+@pytest.mark.parametrize(
+    ("name", "valid", "invalid"),
+    [
+        ("ecdsa_secp256r1_sha256_p1363_test", 173, 89),
+        ("ecdsa_secp384r1_sha384_p1363_test", 193, 87),
+        ("ed25519_test", 88, 63),
+        ("rsa_pss_2048_sha256_mgf1_32_test", 63, 45),
+        ("json_web_signature_test", 46, 355),
+        ("json_web_key_test", 5, 21),
+    ],
+)
+def test_every_vector_is_there_and_none_is_of_a_third_kind(name: str, valid: int, invalid: int) -> None:
     shared("vectors/wycheproof")
-    invalid = [
-        test for group in groups("json_web_signature_test") for test in group["tests"] if test["result"] == "invalid"
-    ]
-    assert len(invalid) == 355
+    results = Counter(test["result"] for group in groups(name) for test in group["tests"])
+    assert results == {"valid": valid, "invalid": invalid}
+
+
+def refusal(jwks: list[dict[str, Any]], token: object) -> str:
+    try:
+        keys = [parse_jwk(jwk) for jwk in jwks]
+        parse_compact(token if isinstance(token, str) else json.dumps(token)).verify(*keys)
+    except (JwsError, InvalidKeyError) as error:
+        return type(error).__name__
+    return "accepted"
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "count"),
+    [("json_web_signature_test", NOT_OFFERED, 30), ("json_web_key_test", NOT_OFFERED_KEYS, 4)],
+)
+def test_what_is_not_offered_is_refused_by_name_and_not_as_a_wrong_signature(
+    name: str, listed: dict[str, frozenset[int]], count: int
+) -> None:
+    shared("vectors/wycheproof")
+    numbers = frozenset().union(*listed.values())
+    assert len(numbers) == sum(map(len, listed.values())) == count
+    refused = {
+        refusal(jwk.get("keys", [jwk]), test["jws"])
+        for group in groups(name)
+        for jwk in [group.get("public") or group["private"]]
+        for test in group["tests"]
+        if test["tcId"] in numbers
+    }
+    assert refused <= {"AlgorithmRefusedError", "UnsupportedKeyError", "PrivateKeyPublishedError", "InvalidKeyError"}
 
 
 def test_a_key_with_the_fingerprint_of_roca_is_refused_by_name() -> None:
