@@ -6,53 +6,22 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from did import jws
-from did.signers import SoftwareSigner
 from schemas import base64url, digests
-from schemas.window_header import SOFTWARE_TYP
 from tests.fakes.did import signer
-from tests.fakes.soft_tpm import START_US, WINDOW_US, Node, SoftTpm, canonical
+from tests.fakes.soft_tpm import START_US, WINDOW_US, Node, SoftTpm
+from tests.fakes.window_chain import LATER_US, kinds, refused, run, taken
 from verifier.attestation import chain
 from verifier.attestation.chain_state import ChainState, FlagKind
 from verifier.attestation.errors import (
     ChainIdentityError,
-    ClockDriftError,
-    EpochError,
     ForkError,
     FutureWindowError,
-    RollbackError,
     SequenceGapError,
     SequenceReusedError,
     WindowEnergyError,
     WindowOverlapError,
 )
-from verifier.attestation.software import check_software_window
 from verifier.attestation.window import check_window
-
-LATER_US = START_US + 3_600_000_000
-
-
-def taken(state, made, *, now_us=LATER_US, **options):
-    return chain.advance(state, check_window(made.evidence, made.records), now_us=now_us, **options)
-
-
-def run(node, count=1):
-    """The state after ``count`` honest windows."""
-    state = node.begun()
-    for _ in range(count):
-        state = taken(state, node.window()).state
-    return state
-
-
-def kinds(step):
-    return [flag.kind for flag in step.flags]
-
-
-def refused(error, node, state, **lies):
-    made = node.window(**lies)
-    with pytest.raises(error) as caught:
-        taken(state, made)
-    return caught.value
 
 
 def test_windows_follow_each_other_without_a_word():
@@ -175,152 +144,6 @@ def test_a_chain_under_a_tpm_takes_no_window_without_its_quote():
             chain.advance(state, replace(window, **missing), now_us=LATER_US)
 
 
-# Epoch and clock
-
-
-def test_a_change_of_epoch_without_an_opening_is_refused():
-    node = Node()
-    state = run(node)
-    node.reboot()
-    refused(EpochError, node, state)
-
-
-def test_a_restart_without_an_opening_is_refused_too():
-    node = Node()
-    state = run(node)
-    node.restart += 1
-    refused(EpochError, node, state)
-
-
-def test_an_opening_declares_the_epoch_and_is_told():
-    node = Node()
-    state = run(node)
-    node.reboot()
-    opened = chain.open_epoch(state, node.opening())
-    assert kinds(opened) == [FlagKind.EPOCH_CHANGED]
-    assert opened.flags[0].detail == "from 1.0 to 2.0"
-    step = taken(opened.state, node.window())
-    assert step.flags == ()
-    assert step.state.epoch == (2, 0)
-
-
-def test_an_opening_of_another_key_is_refused():
-    node = Node()
-    state = run(node)
-    node.reboot()
-    node.tpm = SoftTpm(seed=8)
-    with pytest.raises(ChainIdentityError):
-        chain.open_epoch(state, node.opening())
-
-
-def test_an_opening_after_a_window_that_is_not_here_is_a_fork():
-    node = Node()
-    state = run(node)
-    node.window()
-    node.reboot()
-    with pytest.raises(ForkError):
-        chain.open_epoch(state, node.opening())
-
-
-def test_an_opening_in_the_same_epoch_changes_nothing():
-    node = Node()
-    state = run(node)
-    assert chain.open_epoch(state, node.opening()) == chain.Step(state)
-
-
-def test_an_opening_does_not_explain_a_register_that_moved():
-    node = Node()
-    state = run(node)
-    node.pcrs[15] = hashlib.sha256(node.pcrs[15] + bytes(32)).digest()
-    with pytest.raises(ForkError, match="register"):
-        chain.open_epoch(state, node.opening())
-
-
-def test_an_opening_from_before_is_not_taken_again():
-    node = Node()
-    opening = node.opening()
-    state = chain.begin(node.node_id, opening).state
-    with pytest.raises(RollbackError):
-        chain.open_epoch(state, opening)
-
-
-@pytest.mark.parametrize("counter", ["reset", "restart"])
-def test_a_boot_counter_that_went_back_is_refused(counter):
-    node = Node(reset=5, restart=5)
-    state = run(node)
-    setattr(node, counter, 4)
-    refused(RollbackError, node, state)
-    with pytest.raises(RollbackError):
-        chain.open_epoch(state, Node(reset=4, previous=state.previous, clock_ms=999_999).opening())
-
-
-def test_a_clock_that_went_back_is_refused():
-    node = Node()
-    state = run(node)
-    node.clock_ms = 1000
-    refused(RollbackError, node, state)
-
-
-def test_a_clock_that_stands_still_is_refused():
-    node = Node()
-    state = run(node)
-    node.clock_ms -= WINDOW_US // 1000
-    refused(RollbackError, node, state)
-
-
-def test_a_clock_that_went_back_over_a_reboot_is_refused():
-    node = Node()
-    state = run(node)
-    node.reboot()
-    node.clock_ms = 10
-    with pytest.raises(RollbackError):
-        chain.open_epoch(state, node.opening())
-
-
-def test_an_unsafe_clock_above_the_last_is_told():
-    node = Node()
-    state = run(node)
-    assert kinds(taken(state, node.window(attested={"safe": 0}))) == [FlagKind.CLOCK_UNSAFE]
-
-
-def test_an_unsafe_clock_below_the_last_is_refused():
-    node = Node()
-    state = run(node)
-    refused(RollbackError, node, state, attested={"safe": 0, "clock_ms": 2})
-
-
-@pytest.mark.parametrize("stretch_ms", [-3600, 3600])
-def test_a_wall_clock_within_two_seconds_and_15_percent_is_taken(stretch_ms):
-    node = Node()
-    state = run(node)
-    node.clock_ms = max(node.clock_ms + stretch_ms, 1)
-    # 10 s by the wall, so 3.5 s are allowed: this is just beyond them.
-    refused(ClockDriftError, node, state)
-    node = Node()
-    state = run(node)
-    node.clock_ms += stretch_ms + (200 if stretch_ms < 0 else -200)
-    taken(state, node.window())
-
-
-def test_a_wall_clock_that_gains_a_little_every_window_is_noticed():
-    node = Node()
-    state = run(node)
-    node.clock_ms -= 3000
-    state = taken(state, node.window()).state
-    node.clock_ms -= 3000
-    # 6 s of 20: each alone is within 2 s and 15 %, both together are not.
-    refused(ClockDriftError, node, state)
-
-
-def test_time_that_passed_while_the_machine_was_off_is_no_drift():
-    node = Node()
-    state = run(node)
-    node.reboot()
-    node.wall_us += 3_000_000_000
-    opened = chain.open_epoch(state, node.opening()).state
-    assert kinds(taken(opened, node.window())) == [FlagKind.TIME_GAP]
-
-
 # Times, energy
 
 
@@ -417,57 +240,3 @@ def test_a_chain_that_goes_on_names_the_window_before():
         chain.begin("node-7", Node().opening(), next_sequence=3)
     with pytest.raises(ForkError):
         chain.begin_software("node-7", signer("ES256").public_key, start=1, previous=digests.digest(b""))
-
-
-# Under a software key
-
-
-def software(node, key: SoftwareSigner, start, **changes):
-    uri = key.public_key.thumbprint_uri
-    members = node.header([], **({"ak": ..., "boot": {"start": start}, "key": uri} | changes))
-    raw = canonical(members)
-    node.sequence, node.wall_us = members["sequence"] + 1, members["end_us"]
-    node.counter_mj = members["accelerators"][-1]["counter_end_mj"]
-    token = jws.sign_compact(raw, {"typ": SOFTWARE_TYP, "kid": uri}, key, "ES256")
-    checked = check_software_window(token, key.public_key)
-    node.previous = checked.digest
-    return checked
-
-
-def test_windows_of_a_software_key_follow_each_other():
-    node, key = Node(), signer("ES256")
-    state = chain.begin_software("node-7", key.public_key, start=12)
-    for _ in range(3):
-        step = chain.advance(state, software(node, key, 12), now_us=LATER_US)
-        assert step.flags == ()
-        state = step.state
-    assert (state.epoch, state.clock_ms, state.chain_value) == ((12,), None, None)
-
-
-def test_a_new_start_of_an_agent_with_a_software_key_is_told():
-    node, key = Node(), signer("ES256")
-    state = chain.begin_software("node-7", key.public_key, start=12)
-    step = chain.advance(state, software(node, key, 14), now_us=LATER_US)
-    assert [(flag.kind, flag.detail) for flag in step.flags] == [(FlagKind.EPOCH_CHANGED, "from 12 to 14")]
-    assert step.state.epoch == (14,)
-
-
-def test_a_start_counter_that_went_back_is_refused():
-    node, key = Node(), signer("ES256")
-    state = chain.begin_software("node-7", key.public_key, start=12)
-    with pytest.raises(RollbackError):
-        chain.advance(state, software(node, key, 11), now_us=LATER_US)
-
-
-def test_a_chain_under_a_tpm_takes_no_software_window():
-    node, key = Node(), signer("ES256")
-    state = node.begun()
-    with pytest.raises(ChainIdentityError):
-        chain.advance(state, software(node, key, 1), now_us=LATER_US)
-
-
-def test_a_chain_under_a_software_key_takes_no_quote():
-    node, key = Node(), signer("ES256")
-    state = chain.begin_software("node-7", key.public_key, start=1)
-    with pytest.raises(ChainIdentityError):
-        taken(state, node.window())

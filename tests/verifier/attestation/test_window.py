@@ -152,7 +152,7 @@ def test_a_chain_in_another_register_is_checked_there():
     with pytest.raises(FormatError):
         check_window(made.evidence, chain_pcr=10)
     with pytest.raises(PcrSelectionError):
-        check_window(made.evidence, chain_pcr=16)
+        check_window(made.evidence, chain_pcr=14)
 
 
 # Records

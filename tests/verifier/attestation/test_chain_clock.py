@@ -1,0 +1,160 @@
+"""Epochs, the TPM's clock and wall time: what must rise, and what must agree."""
+
+import hashlib
+
+import pytest
+
+from tests.fakes.soft_tpm import WINDOW_US, Node, SoftTpm
+from tests.fakes.window_chain import kinds, refused, run, taken
+from verifier.attestation import chain
+from verifier.attestation.chain_state import FlagKind
+from verifier.attestation.errors import (
+    ChainIdentityError,
+    ClockDriftError,
+    EpochError,
+    ForkError,
+    RollbackError,
+)
+
+
+def test_a_change_of_epoch_without_an_opening_is_refused():
+    node = Node()
+    state = run(node)
+    node.reboot()
+    refused(EpochError, node, state)
+
+
+def test_a_restart_without_an_opening_is_refused_too():
+    node = Node()
+    state = run(node)
+    node.restart += 1
+    refused(EpochError, node, state)
+
+
+def test_an_opening_declares_the_epoch_and_is_told():
+    node = Node()
+    state = run(node)
+    node.reboot()
+    opened = chain.open_epoch(state, node.opening())
+    assert kinds(opened) == [FlagKind.EPOCH_CHANGED]
+    assert opened.flags[0].detail == "from 1.0 to 2.0"
+    step = taken(opened.state, node.window())
+    assert step.flags == ()
+    assert step.state.epoch == (2, 0)
+
+
+def test_an_opening_of_another_key_is_refused():
+    node = Node()
+    state = run(node)
+    node.reboot()
+    node.tpm = SoftTpm(seed=8)
+    with pytest.raises(ChainIdentityError):
+        chain.open_epoch(state, node.opening())
+
+
+def test_an_opening_after_a_window_that_is_not_here_is_a_fork():
+    node = Node()
+    state = run(node)
+    node.window()
+    node.reboot()
+    with pytest.raises(ForkError):
+        chain.open_epoch(state, node.opening())
+
+
+def test_an_opening_in_the_same_epoch_changes_nothing():
+    node = Node()
+    state = run(node)
+    assert chain.open_epoch(state, node.opening()) == chain.Step(state)
+
+
+def test_an_opening_does_not_explain_a_register_that_moved():
+    node = Node()
+    state = run(node)
+    node.pcrs[15] = hashlib.sha256(node.pcrs[15] + bytes(32)).digest()
+    with pytest.raises(ForkError, match="register"):
+        chain.open_epoch(state, node.opening())
+
+
+def test_an_opening_from_before_is_not_taken_again():
+    node = Node()
+    opening = node.opening()
+    state = chain.begin(node.node_id, opening).state
+    with pytest.raises(RollbackError):
+        chain.open_epoch(state, opening)
+
+
+@pytest.mark.parametrize("counter", ["reset", "restart"])
+def test_a_boot_counter_that_went_back_is_refused(counter):
+    node = Node(reset=5, restart=5)
+    state = run(node)
+    setattr(node, counter, 4)
+    refused(RollbackError, node, state)
+    with pytest.raises(RollbackError):
+        chain.open_epoch(state, Node(reset=4, previous=state.previous, clock_ms=999_999).opening())
+
+
+def test_a_clock_that_went_back_is_refused():
+    node = Node()
+    state = run(node)
+    node.clock_ms = 1000
+    refused(RollbackError, node, state)
+
+
+def test_a_clock_that_stands_still_is_refused():
+    node = Node()
+    state = run(node)
+    node.clock_ms -= WINDOW_US // 1000
+    refused(RollbackError, node, state)
+
+
+def test_a_clock_that_went_back_over_a_reboot_is_refused():
+    node = Node()
+    state = run(node)
+    node.reboot()
+    node.clock_ms = 10
+    with pytest.raises(RollbackError):
+        chain.open_epoch(state, node.opening())
+
+
+def test_an_unsafe_clock_above_the_last_is_told():
+    node = Node()
+    state = run(node)
+    assert kinds(taken(state, node.window(attested={"safe": 0}))) == [FlagKind.CLOCK_UNSAFE]
+
+
+def test_an_unsafe_clock_below_the_last_is_refused():
+    node = Node()
+    state = run(node)
+    refused(RollbackError, node, state, attested={"safe": 0, "clock_ms": 2})
+
+
+@pytest.mark.parametrize("stretch_ms", [-3600, 3600])
+def test_a_wall_clock_within_two_seconds_and_15_percent_is_taken(stretch_ms):
+    node = Node()
+    state = run(node)
+    node.clock_ms = max(node.clock_ms + stretch_ms, 1)
+    # 10 s by the wall, so 3.5 s are allowed: this is just beyond them.
+    refused(ClockDriftError, node, state)
+    node = Node()
+    state = run(node)
+    node.clock_ms += stretch_ms + (200 if stretch_ms < 0 else -200)
+    taken(state, node.window())
+
+
+def test_a_wall_clock_that_gains_a_little_every_window_is_noticed():
+    node = Node()
+    state = run(node)
+    node.clock_ms -= 3000
+    state = taken(state, node.window()).state
+    node.clock_ms -= 3000
+    # 6 s of 20: each alone is within 2 s and 15 %, both together are not.
+    refused(ClockDriftError, node, state)
+
+
+def test_time_that_passed_while_the_machine_was_off_is_no_drift():
+    node = Node()
+    state = run(node)
+    node.reboot()
+    node.wall_us += 3_000_000_000
+    opened = chain.open_epoch(state, node.opening()).state
+    assert kinds(taken(opened, node.window())) == [FlagKind.TIME_GAP]
