@@ -57,10 +57,15 @@ def request_body(token: str, signer: Signer) -> bytes:
 def open_or_make_key(key: str | None, home: Home, algorithm: Algorithm = "ES256") -> tuple[str, Signer]:
     """Return the URI and the signer of the node's key.
 
-    ``key`` is a signer's URI, None for the home's ``node.pem``. A ``file:`` that is not there is made (0600); all
-    else must exist. Raises DidError.
+    ``key`` is a signer's URI, None for the home's ``node.pem``. A ``file:`` that is not there is made (0600), and so
+    is a ``tpm:?seed=…``; all else must exist. Raises DidError.
     """
     uri = key or file_uri(home.key_file)
+    if uri[:4].lower() == "tpm:":
+        # Imported when asked for: most nodes sign with a file.
+        from agent.tpm.signer import open_or_generate
+
+        return uri, open_or_generate(uri)
     path = Path(uri.removeprefix("file:")) if uri.startswith("file:") and "?" not in uri and "%" not in uri else None
     if uri == file_uri(home.key_file):
         path = home.key_file
