@@ -31,14 +31,16 @@ from agent.config import load
 from agent.errors import MeasurementError, SettingsError
 from agent.home import home
 from agent.measurement import Measurement
-from agent.session import Running, Session, open_session
+from agent.session import Measurer, Running
+from agent.windows.choose import open_measurer
+from agent.windows.client import DaemonSession
 from schemas.errors import GreenError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _log = logging.getLogger(__name__)
-_current: ContextVar[tuple[Session, Running] | None] = ContextVar("green_agent_current", default=None)
+_current: ContextVar[tuple[Measurer, Running] | None] = ContextVar("green_agent_current", default=None)
 
 
 class Measuring:
@@ -50,7 +52,7 @@ class Measuring:
         problem: why there is no result.
     """
 
-    def __init__(self, model_id: str, inference_id: str | None = None, session: Session | None = None) -> None:
+    def __init__(self, model_id: str, inference_id: str | None = None, session: Measurer | None = None) -> None:
         """Prepare; measuring starts when the block is entered."""
         self.model_id = model_id
         self.inference_id = inference_id
@@ -58,7 +60,7 @@ class Measuring:
         self.problem: GreenError | None = None
         self._session = session
         self._running: Running | None = None
-        self._token: Token[tuple[Session, Running] | None] | None = None
+        self._token: Token[tuple[Measurer, Running] | None] | None = None
         self._records: list[Future[str]] = []
 
     def __enter__(self) -> Self:
@@ -117,7 +119,7 @@ class Measuring:
         return cast("Callable[_P, _R]", _wrapped(function, lambda: Measuring(self.model_id, None, self._session)))
 
 
-def measure(model_id: str, inference_id: str | None = None, *, session: Session | None = None) -> Measuring:
+def measure(model_id: str, inference_id: str | None = None, *, session: Measurer | None = None) -> Measuring:
     """Return a block to be entered with ``with`` or ``async with``, or a decorator.
 
     Args:
@@ -128,7 +130,7 @@ def measure(model_id: str, inference_id: str | None = None, *, session: Session 
     return Measuring(model_id, inference_id, session)
 
 
-def _leave(token: Token[tuple[Session, Running] | None]) -> None:
+def _leave(token: Token[tuple[Measurer, Running] | None]) -> None:
     try:
         _current.reset(token)
     except ValueError:  # an async generator was closed from another context, where nothing was set
@@ -170,20 +172,21 @@ def _wrapped(function: Callable[..., Any], block: Callable[[], Measuring]) -> Ca
     return plain
 
 
-_default: Session | None = None
+_default: Measurer | None = None
 _default_lock = threading.Lock()
 
 
-def default_session() -> Session:
-    """Return the process's session, opened from the settings at the first call and closed when the process ends.
+def default_session() -> Measurer:
+    """Return what measures this process: the daemon, or a session opened from the settings at the first call.
 
-    Raises SettingsError, MeterUnavailableError, SpoolError or DidError where it cannot be opened.
+    It is closed when the process ends. Raises SettingsError, MeterUnavailableError, SpoolError, DaemonError or
+    DidError where it cannot be opened.
     """
     global _default  # noqa: PLW0603 - the one session of the process, as logging has one root
     with _default_lock:
         if _default is None:
             settings = load(os.environ)
-            session = open_session(settings, home(os.environ), os.environ, background=settings.submit)
+            session = open_measurer(settings, home(os.environ), os.environ, background=settings.submit)
             if session.simulated:
                 _log.warning("no GPU is measured: the figures are SIMULATED, and every record says so")
             atexit.register(session.close, send_within_s=settings.run_submit_s)
@@ -194,6 +197,8 @@ def default_session() -> Session:
 def _after_fork() -> None:
     # Threads and locks do not survive a fork; a child that measures opens a session of its own.
     global _default, _default_lock
+    if isinstance(_default, DaemonSession):
+        _default.forget()
     _default, _default_lock = None, threading.Lock()
     _current.set(None)
 

@@ -38,7 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """This node's id at the issuer."""
 
     key: str = ""
-    """URI of the key that signs: ``file:PATH``, ``file:PATH?password-file=PATH``, ``pkcs11:…``.
+    """URI of the key that signs: ``file:PATH``, ``file:PATH?password-file=PATH``, ``pkcs11:…``,
+    ``tpm:?seed=PATH``.
     Default: ``node.pem`` in the home."""
 
     meter: Literal["auto", "nvml", "simulator"] = "auto"
@@ -68,6 +69,35 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     spool_max_bytes: Annotated[int, Meta(ge=65_536)] = MAX_BYTES
     """Bound of the spool in bytes. Default 1 GiB, about 260,000 records."""
+
+    mode: Literal["auto", "daemon", "direct"] = "auto"
+    """Who measures work: the ``daemon``; this process itself (``direct``); ``auto``: the daemon where one answers
+    when the process first measures, else directly. Default auto."""
+
+    daemon_wait_s: Annotated[float, Meta(gt=0, le=5)] = 0.05
+    """Longest time, in seconds, that work waits for the daemon's answer. Default 0.05."""
+
+    socket: str = ""
+    """Path of the daemon's socket, at most 107 bytes. Default: ``daemon.sock`` in the home."""
+
+    socket_group: str = ""
+    """Group that may use the daemon's socket besides its user. Default: none."""
+
+    window_s: Annotated[float, Meta(ge=0.01, le=1800)] = 10.0
+    """Length of a window of the daemon in seconds. Default 10."""
+
+    window_signer: Literal["software", "tpm"] = "software"
+    """What signs windows: ``software``, the node's ``key``; or ``tpm``, the attestation key in ``ak_file``. Written by
+    the enrolment; a TPM that fails never makes the other key sign."""
+
+    tpm: str = "tpm:"
+    """Address of the TPM with the attestation key. Default: the first of ``/dev/tpmrm0``, ``/dev/tpm0``."""
+
+    ak_file: str = ""
+    """File of the attestation key's seed. Default: ``ak.json`` in the home."""
+
+    chain_pcr: Annotated[int, Meta(ge=8, le=15)] = 15
+    """TPM register that holds the chain of windows. Default 15."""
 
     development: bool = False
     """Allow http to an issuer on this machine's loopback. Default false."""
@@ -144,7 +174,8 @@ def stored(place: Home) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number of more digits than Python reads.
         raise SettingsError(f"{path} cannot be read: {error}") from error
 
 

@@ -11,7 +11,9 @@ GreenError
     │   ├── SpoolFullError         there is no room: a record was NOT kept
     │   └── SpoolBusyError         another process is sending from this spool
     ├── NoAnswerError              the issuer could not be reached, or its answer is none
-    └── EnrolmentError             the issuer refused the enrolment
+    ├── EnrolmentError             the issuer refused the enrolment
+    ├── DaemonError                no daemon measures this node
+    └── TpmError                   the node's TPM; its tree stands in agent.tpm.errors
 """
 
 from __future__ import annotations
@@ -94,3 +96,10 @@ class EnrolmentError(AgentError):
 
     name = "ENROLMENT_FAILED"
     title = "The node was not enrolled"
+
+
+class DaemonError(AgentError):
+    """No daemon answers, or it does not measure."""
+
+    name = "DAEMON_UNAVAILABLE"
+    title = "The daemon does not measure"

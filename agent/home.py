@@ -1,4 +1,15 @@
-"""The agent's folder: ``$GREEN_AGENT_HOME``, or ``~/.local/share/green-agent``, and what stands where in it."""
+"""The agent's folder: ``$GREEN_AGENT_HOME``, or ``~/.local/share/green-agent``, and what stands where in it.
+
+What an enrolment leaves for the daemon:
+
+- ``agent.toml``: ``issuer``, ``node_id``, ``key``; with a TPM ``window_signer = "tpm"``, ``tpm`` (its address), and
+  ``chain_pcr`` where it is not 15;
+- ``ak.json``: the attestation key (agent.tpm.identity.make_key);
+- ``nonces.json``: the issuer's first nonces (agent.windows.nonces.NonceStore.add);
+- ``windows/head``: where the issuer's chain stands (agent.windows.spool.WindowSpool.write_head with
+  agent.windows.close.Head). With ``epoch``, ``chain`` and ``clock_ms`` of the opening quote that was sent, the first
+  window needs no other opening; without the file the chain begins at number 0 with an opening.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +56,31 @@ class Home:
     def devices(self) -> Path:
         """The folder of locks that tell which process measures which device."""
         return self.folder / "devices"
+
+    @property
+    def windows(self) -> Path:
+        """The folder of the window spool."""
+        return self.folder / "windows"
+
+    @property
+    def nonces_file(self) -> Path:
+        """The issuer's nonces that no window has carried yet."""
+        return self.folder / "nonces.json"
+
+    @property
+    def window_contact_file(self) -> Path:
+        """When the issuer last answered for a window, and what it said."""
+        return self.folder / "window-contact.json"
+
+    @property
+    def ak_file(self) -> Path:
+        """From what the TPM makes the attestation key (agent.tpm.identity.make_key writes it)."""
+        return self.folder / "ak.json"
+
+    @property
+    def socket(self) -> Path:
+        """Where the daemon listens."""
+        return self.folder / "daemon.sock"
 
 
 def home(environment: Mapping[str, str]) -> Home:

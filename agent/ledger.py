@@ -8,7 +8,7 @@ So the sum over all measurements is what the meters counted while any ran, exact
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,16 @@ class Entry:
     totals: dict[str, Totals]
     running_children: int = 0
     flags: set[Flag] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What an entry was credited from ``start`` to ``end``, by device, as it was counted: nothing is filled in."""
+
+    start: Stamp
+    end: Stamp
+    totals: Mapping[str, Totals]
+    flags: frozenset[Flag]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +106,17 @@ class Ledger:
 
         Raises MeasurementError where no figure can honestly be given.
         """
+        return self._closed(self.take(entry))
+
+    def take(self, entry: Entry) -> Share:
+        """Return what ``entry`` was credited, which ends now."""
         with self._lock:
             try:
                 self._advance(complete=True)
-                end = self._stamp()
+                share = Share(entry.start, self._stamp(), entry.totals, frozenset(entry.flags))
             finally:
                 self._end(entry)
-        return close(entry.totals, entry.start, end, simulated=self.simulated, flags=entry.flags)
+        return share
 
     def cut(self, entry: Entry) -> Measurement:
         """Return what ``entry`` measured so far; it goes on from here, as a new one without a gap.
@@ -111,16 +125,30 @@ class Ledger:
         """
         with self._lock:
             self._advance(complete=True)
-            start, end, totals, flags = entry.start, self._stamp(), entry.totals, frozenset(entry.flags)
-            entry.start, entry.totals = end, self._no_totals()
-            entry.flags.clear()
-        return close(totals, start, end, simulated=self.simulated, flags=flags)
+            share = self._cut(entry, self._stamp())
+        return self._closed(share)
+
+    def cut_all(self) -> list[tuple[Entry, Share]]:
+        """Return what every running entry was credited so far, all cut at one moment; all go on from there."""
+        with self._lock:
+            self._advance(complete=True)
+            end = self._stamp()
+            return [(entry, self._cut(entry, end)) for entry in self._running]
 
     def sample(self) -> None:
         """Read every meter in between, so that a counter that falls is seen."""
         with self._lock:
             if self._running:
                 self._advance(complete=False)
+
+    def _cut(self, entry: Entry, end: Stamp) -> Share:
+        share = Share(entry.start, end, entry.totals, frozenset(entry.flags))
+        entry.start, entry.totals = end, self._no_totals()
+        entry.flags.clear()
+        return share
+
+    def _closed(self, share: Share) -> Measurement:
+        return close(share.totals, share.start, share.end, simulated=self.simulated, flags=share.flags)
 
     def _stamp(self) -> Stamp:
         return Stamp(self._clock.boottime_ns(), self._clock.wall_ns())

@@ -60,13 +60,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The sums of one device's spans that belong to one measurement."""
+    """The sums of one device's spans that belong to one measurement.
+
+    ``idle_mj`` is the part of the energy during which the device said that it did no work.
+    """
 
     duration_ns: int = 0
     missing_ns: int = 0
     measured_mj: int = 0
     estimated_mj: int = 0
     power_mj: int | None = 0
+    idle_mj: int = 0
     utilization_percent_ns: int = 0
     utilized_ns: int = 0
     method: Method = "metered"
@@ -81,6 +85,7 @@ class Totals:
             measured_mj=self.measured_mj + span.measured_mj,
             estimated_mj=self.estimated_mj + span.estimated_mj,
             power_mj=None if self.power_mj is None or span.power_mj is None else self.power_mj + span.power_mj,
+            idle_mj=self.idle_mj + (span.measured_mj + span.estimated_mj if span.utilization_percent == 0 else 0),
             utilization_percent_ns=self.utilization_percent_ns + (span.utilization_percent or 0) * span.duration_ns,
             utilized_ns=self.utilized_ns + (span.duration_ns if known else 0),
             method=lowest((self.method, span.method)),

@@ -18,6 +18,7 @@ LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _TEMPORARY: Final = frozenset({408, 425, 429})
 _CONFLICT: Final = 409
+_FINAL_OF_WINDOW: Final = frozenset({400, _CONFLICT, 413, 422})
 TAKEN: Final = "the inference id is taken: sending it again never helps, use another --inference-id"
 """What to tell about a record that ``is_taken``."""
 _MAX_PROBLEM_BYTES: Final = 16 * 1024
@@ -73,13 +74,40 @@ def judge(answer: Answer, inference_id: str, now: datetime) -> Verdict:
             return Acknowledged(answer.body)
         return Later(f"the answer {answer.status} is no credential about {inference_id}", _retry_after(answer, now))
     if answer.status // 100 == 4 and answer.status not in _TEMPORARY:  # noqa: PLR2004 - the class of the status
-        if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM_JSON:
+        if not _is_problem(answer):
             reason = (
                 f"the answer {answer.status} is no problem document, so it may not be the issuer's; is the URL right?"
             )
             return Later(reason, _retry_after(answer, now))
         return _of_problem(answer, now)
     return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
+
+
+def judge_window(answer: Answer, digest: str, now: datetime) -> Verdict:
+    """Return what ``answer`` means for the window of ``digest`` (multibase).
+
+    2xx acknowledges only if its ``window`` is that digest. 400, 409, 413 and 422 with a problem document are final:
+    the window's bytes will never be taken; but for CLOCK_SKEW. All else an operator or time may mend: the node is
+    enrolled again, a key un-suspended, the issuer brought up to date.
+    """
+    if answer.status // 100 == 2:  # noqa: PLR2004 - the class of the status
+        if _window_of(answer.body) == digest:
+            return Acknowledged(answer.body)
+        return Later(f"the answer {answer.status} does not acknowledge the window {digest}", _retry_after(answer, now))
+    if answer.status in _FINAL_OF_WINDOW and _is_problem(answer):
+        return _of_problem(answer, now)
+    if _is_problem(answer):
+        return Later(reason_of(answer), _retry_after(answer, now))
+    return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
+
+
+def reason_of(answer: Answer) -> str:
+    """Return a problem document in one line."""
+    try:
+        document = strict_json.parse_object(answer.body, max_bytes=_MAX_PROBLEM_BYTES)
+    except FormatError:
+        return f"the issuer answered {answer.status}"
+    return f"{answer.status} {printable(document.get('title'))}: {printable(document.get('detail'))}"
 
 
 def wait_s(failures: int, after_s: float | None, fraction: float) -> float:
@@ -119,6 +147,17 @@ def _is_credential_of(body: bytes, inference_id: str) -> bool:
         and isinstance(subject, dict)
         and subject.get("inferenceId") == inference_id
     )
+
+
+def _window_of(body: bytes) -> Json:
+    try:
+        return strict_json.parse_object(body).get("window")
+    except FormatError:
+        return None
+
+
+def _is_problem(answer: Answer) -> bool:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() == _PROBLEM_JSON
 
 
 def _of_problem(answer: Answer, now: datetime) -> Refused | Later:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from agent.child import Exit, Signals, run_child
 from agent.errors import MeasurementError, SpoolBusyError
 from agent.measurement import Measurement
-from agent.session import Running, Session
+from agent.session import Measurer, Running
 from agent.submit import Sent, Submitter
 from agent.terminal import Terminal
 from schemas.errors import GreenError
@@ -39,7 +39,7 @@ class Ran:
 
 def run(
     command: Sequence[str],
-    session: Session,
+    session: Measurer,
     model_id: str,
     inference_id: str | None,
     *,
@@ -65,7 +65,7 @@ def run(
         return ran
 
 
-def _record(session: Session, running: Running, ran: Ran) -> None:
+def _record(session: Measurer, running: Running, ran: Ran) -> None:
     try:
         ran.result = session.stop(running)
     except MeasurementError as error:

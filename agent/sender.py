@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from agent.errors import SpoolBusyError
-from agent.submit import Submitter
 
 BUSY_PAUSE_S: Final = 30.0
 """How long to leave the spool alone where another process is sending, or nothing helped."""
@@ -16,11 +15,32 @@ BUSY_PAUSE_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
+class Achieved(Protocol):
+    """What a round of sending achieved."""
+
+    @property
+    def remaining(self) -> int:
+        """Return how much waits still, to be tried again."""
+        ...
+
+
+class Drains(Protocol):
+    """What sends a spool: agent.submit, agent.windows.submit."""
+
+    def drain(self) -> Achieved:
+        """Send until nothing is left, or sending must be given up. Raises SpoolBusyError."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
 class Sender:
     """Drains the spool after every ``wake``, in a thread of its own."""
 
     def __init__(
-        self, submitter: Callable[[Callable[[float], bool]], Submitter], *, busy_pause_s: float = BUSY_PAUSE_S
+        self, submitter: Callable[[Callable[[float], bool]], Drains], *, busy_pause_s: float = BUSY_PAUSE_S
     ) -> None:
         """Start the thread, resting. ``submitter`` makes one from the ``sleep`` that it is given."""
         self._busy_pause_s = busy_pause_s

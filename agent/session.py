@@ -54,6 +54,28 @@ class Running:
     records: list[Future[str]] = field(default_factory=list)
 
 
+class Measurer(Protocol):
+    """What measures work: a session of this process, or the daemon (agent.windows.client)."""
+
+    simulated: bool
+
+    def start(self, model_id: str, inference_id: str | None = None, parent: Running | None = None) -> Running:
+        """Return work that runs from now. Raises SettingsError."""
+        ...
+
+    def stop(self, running: Running) -> Measurement:
+        """Return what was measured. Raises MeasurementError."""
+        ...
+
+    def discard(self, running: Running) -> None:
+        """Forget work: nothing ran."""
+        ...
+
+    def close(self, *, send_within_s: float = 0.0) -> bool:
+        """End measuring, and return whether all is kept."""
+        ...
+
+
 class Outbox(Protocol):
     """Where a session tells that a record is on disk: the background sender, or nobody."""
 

@@ -83,10 +83,15 @@ class Spool:
         Raises SpoolFullError where there is no room, in the bound or on the disk, and SpoolError for other
         failures; either way the loss is noted.
         """
+        name = f"{self._clock.wall_ns():020d}-{secrets.token_hex(8)}.json"
+        self.keep(name, record)
+        return name
+
+    def keep(self, name: str, record: bytes) -> None:
+        """Keep ``record`` under a name of the caller's; as ``enqueue``."""
         size = _occupied(len(record))
         try:
             self._make_room(size)
-            name = f"{self._clock.wall_ns():020d}-{secrets.token_hex(8)}.json"
             write_file(self.pending_folder / name, record)
         except SpoolFullError:
             self.note_loss()
@@ -95,7 +100,6 @@ class Spool:
             self.note_loss()
             raise SpoolFullError(f"a record could not be written to {self.folder}: {error.strerror}") from error
         self._used_bytes += size
-        return name
 
     def pending(self) -> list[str]:
         """Return the names of what is not acknowledged, oldest first."""
@@ -199,9 +203,10 @@ class Spool:
         text = os.pread(self._lost, _LOST_BYTES, 0).strip()
         try:
             count, first_wall_ns, last_wall_ns = json.loads(text or b"[0, 0, 0]")
-        except (ValueError, TypeError):
+            return Losses(max(int(count), 0), int(first_wall_ns), int(last_wall_ns))
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            # Damaged: something was lost, and how much is not known any more.
             return Losses(1)
-        return Losses(int(count), int(first_wall_ns), int(last_wall_ns))
 
     def _make_room(self, size: int) -> None:
         # Counting is one directory scan, so what others enqueue is seen only now and then; the bound is that soft.

@@ -29,6 +29,31 @@ class Rejection(Struct, frozen=True, kw_only=True):
     """Whether its inference id has a credential already, so that sending it again never helps."""
 
 
+class WindowStatus(Struct, frozen=True, kw_only=True):
+    """The daemon's windows. Times are UTC; empty means never."""
+
+    daemon: bool
+    """Whether a daemon answers."""
+    signer: str
+    """"tpm" or "software": what signs windows, by the settings."""
+    backlog: int
+    """Windows that are not acknowledged."""
+    unsigned: int
+    """How many of them are not signed: the TPM gives no answer."""
+    next_sequence: int
+    freshness: str
+    """"nonce" where the next window can carry one of the issuer's, else "chained"."""
+    acknowledged: int
+    last_acknowledged: str
+    last_failure: str
+    failure: str
+    rejected: int
+    gap: str
+    """The newest windows that were measured and not kept, in words; empty where there are none."""
+    problem: str = ""
+    """Why the daemon cannot sign or keep windows now."""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The agent's state. Times are UTC; empty means never."""
 
@@ -50,6 +75,8 @@ class Status(Struct, frozen=True, kw_only=True):
     lost: int
     """Records that found no room on the disk."""
     last_lost: str
+    windows: WindowStatus | None = None
+    """None where no daemon ever ran here."""
 
     @property
     def may_be_retried(self) -> bool:
@@ -59,7 +86,9 @@ class Status(Struct, frozen=True, kw_only=True):
     @property
     def needs_attention(self) -> bool:
         """Whether an operator must do something."""
-        return not self.node_id or self.rejected > 0 or self.lost > 0
+        windows = self.windows
+        troubled = windows is not None and bool(windows.rejected or windows.gap or windows.problem)
+        return not self.node_id or self.rejected > 0 or self.lost > 0 or troubled
 
 
 def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: bool = False) -> Status:
@@ -98,7 +127,11 @@ def _queued_at(name: str) -> str:
 
 
 def _time(wall_ns: int) -> str:
-    return times.render_seconds(times.from_microseconds(wall_ns // 1000)) if wall_ns else ""
+    try:
+        return times.render_seconds(times.from_microseconds(wall_ns // 1000)) if wall_ns else ""
+    except OverflowError:
+        # Of no calendar: a damaged file, or one that is not ours.
+        return ""
 
 
 def _rejection(spool: Spool, name: str) -> Rejection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from agent.version import AGENT
 if TYPE_CHECKING:
     import httpx
 
+JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 _CONNECT_TIMEOUT_S: Final = 10.0
 
@@ -21,8 +23,8 @@ _CONNECT_TIMEOUT_S: Final = 10.0
 class Transport(Protocol):
     """Something that posts."""
 
-    def post(self, path: str, body: bytes, *, timeout_s: float) -> Answer:
-        """Return the answer to ``body`` (JSON) posted at ``path``. Raises NoAnswerError."""
+    def post(self, path: str, body: bytes, *, timeout_s: float, headers: Mapping[str, str] = JSON) -> Answer:
+        """Return the answer to ``body`` posted at ``path``, JSON unless ``headers`` say else. Raises NoAnswerError."""
         ...
 
     def close(self) -> None:
@@ -52,15 +54,13 @@ class HttpTransport:
             },
         )
 
-    def post(self, path: str, body: bytes, *, timeout_s: float) -> Answer:
+    def post(self, path: str, body: bytes, *, timeout_s: float, headers: Mapping[str, str] = JSON) -> Answer:
         """Return the answer to ``body``, read within about ``timeout_s``. Raises NoAnswerError."""
         import httpx
 
         until_s = time.monotonic() + timeout_s
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
-        request = self._client.build_request(
-            "POST", path, content=body, headers={"Content-Type": "application/json"}, timeout=timeout
-        )
+        request = self._client.build_request("POST", path, content=body, headers={**headers}, timeout=timeout)
         try:
             response = self._client.send(request, stream=True)
             try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from agent.cli.call import Call
+from agent.cli.daemon import daemon
 from agent.cli.enroll import enroll
 from agent.cli.inspect import meters, settings, status
 from agent.cli.parser import USAGE, build
@@ -24,6 +25,7 @@ _COMMANDS: Final[Mapping[str, Callable[[Call], int]]] = {
     "enroll": enroll,
     "enrol": enroll,
     "run": run,
+    "daemon": daemon,
     "status": status,
     "submit": submit,
     "meters": meters,

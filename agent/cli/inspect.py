@@ -14,13 +14,16 @@ from agent.meters.check import check
 from agent.meters.choose import survey
 from agent.meters.protocol import Meter
 from agent.retry import TAKEN
-from agent.status import Status, collect
+from agent.status import Status, WindowStatus, collect
+from agent.windows.inspect import inspect_windows
 from schemas.strict_json import JsonObject
 
 
 def status(call: Call) -> int:
     """Show the agent's state; 1 where something needs attention. With ``--acknowledge-lost`` losses are shown once."""
     state = collect(call.settings, call.home, SystemClock(), acknowledge_lost=call.options.acknowledge_lost)
+    windows = inspect_windows(call.settings, call.home, SystemClock(), acknowledge_lost=call.options.acknowledge_lost)
+    state = msgspec.structs.replace(state, windows=windows)
     if call.options.json:
         print(msgspec.json.encode(state).decode())
         return int(state.needs_attention)
@@ -36,7 +39,25 @@ def status(call: Call) -> int:
     for rejection in state.rejections:
         print(f"              {rejection.record}: {rejection.problem}" + (f"; {TAKEN}" if rejection.taken else ""))
     print(f"lost          {state.lost}" + (f", last {state.last_lost}{_after_loss(call)}" if state.lost else ""))
+    if windows is not None:
+        _show_windows(windows)
     return int(state.needs_attention)
+
+
+def _show_windows(windows: WindowStatus) -> None:
+    running = "measuring" if windows.daemon else "NOT RUNNING"
+    print(f"daemon        {running}, windows signed by a {windows.signer} key")
+    print(
+        f"windows       {windows.backlog} wait, {windows.unsigned} of them unsigned; next number {windows.next_sequence}"
+    )
+    print(f"              {windows.acknowledged} acknowledged, last {windows.last_acknowledged or 'never'}")
+    print(f"              freshness {windows.freshness}, {windows.rejected} refused")
+    if windows.failure:
+        print(f"              last failure {windows.last_failure}: {windows.failure}")
+    if windows.problem:
+        print(f"              {windows.problem}")
+    if windows.gap:
+        print(f"              LOST {windows.gap}")
 
 
 def _after_rejection(state: Status) -> str:

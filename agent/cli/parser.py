@@ -17,6 +17,12 @@ _EXAMPLES: Final = {
 
 The command gets its own process group, the terminal, signals and its standard input and output as they are.
 exit code: the command's; killed by the same signal if it was; 127 not found, 126 not executable, 64 not started.""",
+    "daemon": """example:
+  green-agent daemon
+  GREEN_AGENT_WINDOW_S=5 green-agent daemon
+
+Runs in the foreground (systemd keeps it running: docs/operating.md). SIGTERM closes the last window, then ends.
+exit code: 0 ended when asked to, 1 it cannot run, 64 usage""",
     "status": """example:
   green-agent status --json | jq .backlog
   green-agent status --acknowledge-lost
@@ -56,6 +62,7 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _enroll(_command(commands, "enroll", "make a key, register this node with an issuer", aliases=("enrol",)))
     _run(_command(commands, "run", "run a command and record its energy"))
+    _command(commands, "daemon", "measure this node all the time, and sign what it used window by window")
     _status(_command(commands, "status", "show node, issuer, backlog, and what was refused or lost"))
     _submit(_command(commands, "submit", "send what waits in the spool"))
     _meters(_command(commands, "meters", "show what this machine can measure, what not, and why"))

@@ -15,7 +15,9 @@ from agent.errors import SettingsError
 from agent.retry import TAKEN
 from agent.runner import Ran
 from agent.runner import run as run_measured
-from agent.session import open_session, open_submitter
+from agent.session import open_submitter
+from agent.windows.choose import open_measurer
+from agent.windows.client import DaemonSession
 from schemas import decimals
 from schemas.strict_json import JsonObject
 
@@ -32,7 +34,9 @@ def run(call: Call) -> int:
     if not work:
         raise SettingsError("which command? green-agent run --model ID -- CMD")
     settings = _settings(call)
-    session = open_session(settings, call.home, call.environment, background=False)
+    session = open_measurer(settings, call.home, call.environment, background=False)
+    by_daemon = isinstance(session, DaemonSession)
+    wait_s = settings.run_submit_s if options.wait is None else options.wait
     try:
         ran = run_measured(
             work,
@@ -40,14 +44,15 @@ def run(call: Call) -> int:
             options.model or Path(work[0]).name,
             options.inference_id,
             submitter=lambda sleep: open_submitter(settings, call.home, SystemClock(), sleep),
-            send_within_s=settings.run_submit_s if options.wait is None else options.wait,
+            # What the daemon measured is in its window, and it sends that.
+            send_within_s=0.0 if by_daemon else wait_s,
         )
     except OSError as error:
         print(f"green-agent: {work[0]}: {error.strerror}", file=sys.stderr)
         return cannot_start(error)
     finally:
         session.close()
-    _tell(ran, settings, call)
+    _tell(ran, settings, call, by_daemon=by_daemon)
     if options.summary:
         _summarize(ran, Path(options.summary))
     return exit_like(ran.ended)
@@ -60,10 +65,13 @@ def _settings(call: Call) -> Settings:
         settings = msgspec.structs.replace(settings, gpus=tuple(options.gpu))
     if options.meter:
         settings = msgspec.structs.replace(settings, meter=options.meter)
+    # The daemon measures what it was told to measure: other devices are this process's own affair.
+    if (options.gpu or options.meter) and settings.mode == "auto":
+        settings = msgspec.structs.replace(settings, mode="direct")
     return settings
 
 
-def _tell(ran: Ran, settings: Settings, call: Call) -> None:
+def _tell(ran: Ran, settings: Settings, call: Call, *, by_daemon: bool) -> None:
     lines = list(ran.problems)
     if ran.sent is not None:
         lines += [f"refused: {reason}" for _, reason in ran.sent.rejected]
@@ -74,7 +82,7 @@ def _tell(ran: Ran, settings: Settings, call: Call) -> None:
         flags = f", {', '.join(sorted(result.flags))}" if result.flags else ""
         lines.append(
             f"{result.duration_us / 1e6:.3f} s, {result.energy_mj / 1000:.3f} J = {kwh} kWh ({kind}{flags}), "
-            f"{ran.inference_id}: {_whereabouts(ran, settings, call)}"
+            f"{ran.inference_id}: " + ("in the daemon's window" if by_daemon else _whereabouts(ran, settings, call))
         )
     for line in lines:
         print(f"green-agent: {line}", file=sys.stderr)

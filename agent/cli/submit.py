@@ -12,6 +12,7 @@ from agent.config import check_enrolled
 from agent.retry import TAKEN
 from agent.session import open_submitter
 from agent.spool import Spool
+from agent.windows.spool import WindowSpool
 
 
 def submit(call: Call) -> int:
@@ -19,6 +20,9 @@ def submit(call: Call) -> int:
     clock = SystemClock()
     settings = check_enrolled(call.settings)
     discarded = _prepare_rejected(call, Spool(call.home.spool, clock, max_bytes=settings.spool_max_bytes))
+    if call.home.windows.is_dir():
+        # The daemon sends them.
+        discarded += _prepare_rejected(call, WindowSpool(call.home.windows, clock, max_bytes=settings.spool_max_bytes))
     submitter = open_submitter(settings, call.home, clock, threading.Event().wait)
     try:
         sent = submitter.drain(within_s=call.options.wait)
@@ -37,8 +41,8 @@ def submit(call: Call) -> int:
     return 1 if sent.remaining or sent.rejected else 0
 
 
-def _prepare_rejected(call: Call, spool: Spool) -> int:
-    """Do with what was refused before as the options say; return how many records were deleted."""
+def _prepare_rejected(call: Call, spool: Spool | WindowSpool) -> int:
+    """Do with what was refused before as the options say; return how much was deleted."""
     try:
         if call.options.retry_rejected:
             spool.retry_rejected()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -258,7 +258,7 @@ class ScriptedTransport:
         self.posts: list[tuple[str, bytes, float]] = []
         self.closed = False
 
-    def post(self, path: str, body: bytes, *, timeout_s: float) -> Answer:
+    def post(self, path: str, body: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Answer:
         self.posts.append((path, body, timeout_s))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, NoAnswerError):

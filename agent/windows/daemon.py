@@ -1,0 +1,229 @@
+"""The daemon: owns meters, key, window spool and sending, and measures this node all the time.
+
+Four threads, none of which waits for another's slow partner: one reads the meters and closes windows, one keeps and
+signs them (disk, TPM), one sends them (network), one answers the workloads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import random
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from agent.claims import Claims
+from agent.clock import Clock, SystemClock
+from agent.config import Settings, check_enrolled
+from agent.contact import ContactBook
+from agent.errors import AgentError, SettingsError
+from agent.home import Home
+from agent.identifiers import uuid7
+from agent.ledger import Occupancy
+from agent.meters.choose import choose
+from agent.meters.protocol import Meter
+from agent.sender import Sender
+from agent.tpm.address import parse
+from agent.transport import HttpTransport, Transport
+from agent.windows.keeper import Keeper
+from agent.windows.ledger_window import WindowLedger
+from agent.windows.nonces import NonceStore
+from agent.windows.protocol import WorkerStatus
+from agent.windows.server import WorkServer
+from agent.windows.server_address import socket_path
+from agent.windows.sign import SoftwareWindowSigner, TpmWindowSigner, WindowSigner
+from agent.windows.spool import WindowSpool, measuring
+from agent.windows.submit import WindowSubmitter
+from agent.windows.telemetry import TelemetryWindow
+from did.signers import open_signer
+
+EARLIEST_WALL_NS: Final = 1_735_689_600_000_000_000
+"""2025-01-01: a clock before it was never set."""
+
+_QUEUED: Final = 64
+_RETRY_S: Final = 1.0
+_CLOSE_S: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """Measures a node from ``run`` until the event that it is given is set."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        meters: tuple[Meter, ...],
+        spool: WindowSpool,
+        signer: WindowSigner,
+        nonces: NonceStore,
+        transport: Transport,
+        clock: Clock,
+        socket: Path,
+        occupancy: Occupancy | None = None,
+        contacts: ContactBook | None = None,
+    ) -> None:
+        """Prepare; nothing is measured yet. Raises SettingsError, SpoolError."""
+        self._settings = settings
+        self._clock = clock
+        self._spool = spool
+        self._signer = signer
+        self._measuring = False
+        self._windows: queue.Queue[TelemetryWindow | None] = queue.Queue(_QUEUED)
+        self._stopped = threading.Event()
+        self._sender = Sender(
+            lambda sleep: WindowSubmitter(
+                spool,
+                transport,
+                nonces,
+                clock,
+                sleep=sleep,
+                fraction=random.random,
+                contacts=contacts,
+                timeout_s=settings.submit_timeout_s,
+            )
+        )
+        self._keeper = Keeper(
+            spool, signer, nonces, settings.node_id, window_s=settings.window_s, stored=self._sender.wake
+        )
+        self._ledger = WindowLedger(
+            meters,
+            clock,
+            self._deliver,
+            window_s=settings.window_s,
+            occupancy=occupancy,
+            not_before_us=self._keeper.head.end_us,
+        )
+        self._server = WorkServer(
+            socket, self._ledger, clock, new_id=self._new_id, status=self.status, group=settings.socket_group
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Measure until ``stop``; then close the last window, keep it, and send for a moment."""
+        keeper = threading.Thread(target=self._keep, name="green-agent keeper", daemon=True)
+        server = threading.Thread(target=self._server.run, name="green-agent socket", daemon=True)
+        ticker = threading.Thread(target=self._tick, name="green-agent meters", daemon=True)
+        for thread in (keeper, server, ticker):
+            thread.start()
+        # What was left by the last run is sent whatever happens now.
+        self._sender.wake()
+        stop.wait()
+        self._server.stop()
+        self._stopped.set()
+        server.join(_CLOSE_S)
+        ticker.join(_CLOSE_S)
+        self._ledger.close()
+        self._windows.put(None)
+        keeper.join(_CLOSE_S)
+        self._sender.close(self._settings.run_submit_s)
+
+    def status(self) -> WorkerStatus:
+        """Return what the daemon says of itself."""
+        return WorkerStatus(
+            pid=os.getpid(),
+            key_kind=self._signer.kind,
+            measuring=self._measuring,
+            running=self._ledger.running,
+            simulated=self._ledger.simulated,
+            problem=self._keeper.problem,
+        )
+
+    def _tick(self) -> None:
+        told = False
+        while not self._stopped.is_set() and not self._begun():
+            if not told:
+                _log.error("nothing is measured yet: a meter gives no reading, or the clock is not set")
+                told = True
+            self._stopped.wait(_RETRY_S)
+        self._measuring = not self._stopped.is_set()
+        while not self._stopped.wait(self._ledger.next_tick_s()):
+            try:
+                self._ledger.tick()
+            except Exception:  # noqa: BLE001 - the next reading must be taken whatever this one met
+                _log.exception("a reading failed")
+
+    def _begun(self) -> bool:
+        return self._clock.wall_ns() >= EARLIEST_WALL_NS and self._ledger.begin()
+
+    def _deliver(self, window: TelemetryWindow) -> None:
+        try:
+            self._windows.put_nowait(window)
+        except queue.Full:
+            self._spool.note_gap(window, self._keeper.head.next_sequence, "the disk or the TPM is too slow")
+            _log.critical("a window was LOST: the disk or the TPM is too slow", extra={"energy_mj": window.energy_mj})
+
+    def _keep(self) -> None:
+        while True:
+            try:
+                window = self._windows.get(timeout=_RETRY_S if self._keeper.behind else None)
+            except queue.Empty:
+                self._guarded(self._keeper.work)
+                continue
+            if window is None:
+                break
+            self._guarded(lambda taken=window: self._keeper.take(taken))  # type: ignore[misc]
+        self._guarded(self._keeper.give_up)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:  # noqa: BLE001 - the next window must not suffer
+            _log.exception("a window could not be kept")
+
+    def _new_id(self) -> str:
+        return uuid7(self._clock.wall_ns() // 1_000_000, secrets.token_bytes(10))
+
+
+@contextmanager
+def open_daemon(
+    settings: Settings, home: Home, environment: Mapping[str, str], *, clock: Clock | None = None
+) -> Iterator[Daemon]:
+    """Lend the daemon that the settings describe; there is one a home.
+
+    Raises SettingsError, MeterUnavailableError, SpoolError, SpoolBusyError, TpmAddressError, and DidError where the
+    key cannot be opened.
+    """
+    clock = clock or SystemClock()
+    check_enrolled(settings)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(measuring(home.windows))
+            spool = WindowSpool(home.windows, clock, max_bytes=settings.spool_max_bytes)
+            stack.callback(spool.close)
+            signer = _signer(settings, home, spool)
+            meters = choose(settings, environment, clock)
+            real = [meter.device for meter in meters if not meter.simulated]
+            claims = Claims(home.devices, real) if real else None
+            if claims is not None:
+                stack.callback(claims.close)
+        except OSError as error:
+            raise AgentError(f"the home {home.folder} cannot be used: {error}") from error
+        yield Daemon(
+            settings,
+            meters=meters,
+            spool=spool,
+            signer=signer,
+            nonces=NonceStore(home.nonces_file, clock),
+            transport=HttpTransport(settings.issuer),
+            clock=clock,
+            socket=socket_path(settings, home),
+            occupancy=claims,
+            contacts=ContactBook(home.window_contact_file, clock),
+        )
+
+
+def _signer(settings: Settings, home: Home, spool: WindowSpool) -> WindowSigner:
+    if settings.window_signer == "software":
+        return SoftwareWindowSigner(open_signer(settings.key), settings.node_id, spool.next_start())
+    ak_file = Path(settings.ak_file) if settings.ak_file else home.ak_file
+    if not ak_file.exists():
+        raise SettingsError(
+            f"window_signer is tpm, and {ak_file} is not there: enrol with green-agent enroll --key tpm:"
+        )
+    return TpmWindowSigner(parse(settings.tpm), ak_file, settings.node_id, chain_pcr=settings.chain_pcr)

@@ -1,0 +1,82 @@
+"""The issuer's nonces, kept in the home until a window carries one. Each is used once, or not at all.
+
+A nonce is off the disk before a window with it is on it: killed in between, it is wasted, and never used twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from agent.clock import Clock
+from agent.files import write_file
+from schemas.plain_values import BYTES_32
+
+MAX_KEPT: Final = 64
+GOOD_FOR_US: Final = 30 * 60 * 1_000_000
+"""How long a nonce is used: half of the hour that the issuer gives, so that the window arrives before that ends."""
+
+_US_NS: Final = 1000
+
+_log = logging.getLogger(__name__)
+
+
+class Kept(Struct, frozen=True):
+    """A nonce (base64url of 32 bytes), and when it came, in µs since 1970."""
+
+    nonce: str
+    received_us: int
+
+
+class NonceStore:
+    """Nonces in a file. Any thread may call it."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Go on from what ``path`` holds; a damaged file holds none."""
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        try:
+            self._kept = msgspec.json.decode(path.read_bytes(), type=list[Kept])
+        except (OSError, msgspec.MsgspecError):
+            self._kept = []
+
+    def add(self, nonces: Iterable[str]) -> None:
+        """Keep nonces that the issuer gave; what is none is left out. A disk that is full costs freshness alone."""
+        now_us = self._clock.wall_ns() // _US_NS
+        with self._lock:
+            known = {kept.nonce for kept in self._kept}
+            fresh = [
+                Kept(nonce, now_us) for nonce in dict.fromkeys(nonces) if BYTES_32.fits(nonce) and nonce not in known
+            ]
+            if fresh:
+                self._write([*self._kept, *fresh][-MAX_KEPT:])
+
+    def take(self) -> str | None:
+        """Return a nonce and forget it, on disk too; None where there is none that is still good."""
+        with self._lock:
+            good = self.good()
+            if not good:
+                return None
+            # The newest is good for longest; those older than it wait for the next.
+            return good[-1].nonce if self._write(good[:-1]) else None
+
+    def good(self) -> list[Kept]:
+        """Return the nonces that are still good."""
+        now_us = self._clock.wall_ns() // _US_NS
+        return [kept for kept in self._kept if 0 <= now_us - kept.received_us < GOOD_FOR_US]
+
+    def _write(self, kept: list[Kept]) -> bool:
+        try:
+            write_file(self._path, msgspec.json.encode(kept) + b"\n")
+        except OSError:
+            _log.warning("the nonces could not be written; windows are chained without", exc_info=True)
+            return False
+        self._kept = kept
+        return True

@@ -1,0 +1,194 @@
+"""What a window is signed with: the TPM's quote, or a software key's JWS. Neither ever stands in for the other.
+
+Which of them it is, the settings say and the header shows: a TPM's header names its attestation key (``ak``) and the
+TPM's epoch, a software key's has the agent's start counter instead. A TPM that is busy or gone leaves windows
+unsigned; it never makes another key sign them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from agent.record import signing_algorithm
+from agent.tpm.address import TpmAddress
+from agent.tpm.errors import TpmError
+from agent.tpm.quoting import Position, Quoter, open_quoter
+from agent.windows.close import Identity
+from agent.windows.spooled import SpooledWindow
+from did import jws
+from did.algorithms import VendorPublicKey
+from did.jwk import from_cryptography
+from did.signers import Signer
+from schemas import digests
+from schemas.cmw import WindowEvidence, build_evidence
+from schemas.opening_quote import BootEvent, build_boot_event, opening_of
+from schemas.tpm.algorithms import TpmEcc
+from schemas.tpm.pcr import CHAIN_PCR
+from schemas.tpm.public import Public, RsaKey
+from schemas.window_header import (
+    SOFTWARE_TYP,
+    Boot,
+    opening_qualification,
+    quote_qualification,
+)
+
+_USUAL_EXPONENT: Final = 65537
+
+
+class Signing(Protocol):
+    """A signer that is ready: who signs, in which epoch, and the signatures. All of it raises TpmError, SignerError."""
+
+    @property
+    def identity(self) -> Identity:
+        """Return who signs."""
+        ...
+
+    @property
+    def boot(self) -> Boot:
+        """Return the epoch of a window that is closed now."""
+        ...
+
+    def position(self) -> Position | None:
+        """Return where the chain stands in the TPM; None for a software key, which keeps none."""
+        ...
+
+    def opening(self, previous: str | None) -> tuple[str, int]:
+        """Return the boot event (JCS text) that opens a chain after the window ``previous``, and the TPM's clock in ms."""
+        ...
+
+    def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
+        """Return the first line of the request: the evidence, and the boot event where an epoch opens.
+
+        ``again`` where the window is in the register already.
+        """
+        ...
+
+
+class WindowSigner(Protocol):
+    """Something that signs windows."""
+
+    @property
+    def kind(self) -> str:
+        """Return "tpm" or "software"."""
+        ...
+
+    def open(self) -> AbstractContextManager[Signing]:
+        """Lend it. Raises TpmError, SignerError."""
+        ...
+
+
+class SoftwareWindowSigner:
+    """Signs headers with a key of software, as compact JWS of a type of their own."""
+
+    kind = "software"
+
+    def __init__(self, signer: Signer, node_id: str, start: int) -> None:
+        """Sign for ``node_id`` in the epoch ``start``. Raises SettingsError for a key that cannot."""
+        self._signer = signer
+        self._algorithm = signing_algorithm(signer.public_key)
+        self.identity = Identity(node_id, signer.public_key.thumbprint_uri)
+        self.boot = Boot(start=start)
+
+    @contextmanager
+    def open(self) -> Iterator[Signing]:
+        """Lend it."""
+        yield self
+
+    def position(self) -> Position | None:
+        """Return None: nothing but the spool knows the chain."""
+        return None
+
+    def opening(self, previous: str | None) -> tuple[str, int]:
+        """Return nothing: a new start counter opens the epoch."""
+        del previous
+        return "", 0
+
+    def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
+        """Return ``{"evidence":{"jws":…}}``."""
+        del again
+        header = {"typ": SOFTWARE_TYP, "kid": self.identity.key}
+        token = jws.sign_compact(window.header, header, self._signer, self._algorithm)
+        return msgspec.json.encode({"evidence": {"jws": token}})
+
+
+class TpmWindowSigner:
+    """Signs with the attestation key in a TPM, opened anew for each window: after an error nothing stale is left."""
+
+    kind = "tpm"
+
+    def __init__(self, address: TpmAddress, ak_file: Path, node_id: str, *, chain_pcr: int = CHAIN_PCR) -> None:
+        """Sign for ``node_id`` with the key whose seed ``ak_file`` holds."""
+        self._address = address
+        self._ak_file = ak_file
+        self._node_id = node_id
+        self._chain_pcr = chain_pcr
+
+    @contextmanager
+    def open(self) -> Iterator[Signing]:
+        """Lend the TPM. Raises TpmError."""
+        with open_quoter(self._address, self._ak_file, chain_pcr=self._chain_pcr) as quoter:
+            yield _TpmSigning(quoter, self._node_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _TpmSigning:
+    quoter: Quoter
+    node_id: str
+
+    @property
+    def identity(self) -> Identity:
+        return tpm_identity(self.quoter.ak.public, self.node_id)
+
+    @property
+    def boot(self) -> Boot:
+        reset, restart = self.position().epoch
+        return Boot(reset=reset, restart=restart)
+
+    def position(self) -> Position:
+        return self.quoter.position()
+
+    def opening(self, previous: str | None) -> tuple[str, int]:
+        made = self.quoter.open(opening_qualification(previous, b""))
+        quote = opening_of(made.attest, made.signature, made.pcr_values, previous=previous)
+        ak = digests.encode(self.quoter.ak.public.name_digest)
+        event = build_boot_event(BootEvent(v=1, node_id=self.node_id, ak=ak, opening=quote))
+        return event.decode(), made.clock.clock_ms
+
+    def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
+        digest = window.digest
+        extra = quote_qualification(digest, window.parsed.nonce_bytes)
+        made = (self.quoter.sign_again if again else self.quoter.sign)(window.chain, digest, extra)
+        evidence = build_evidence(
+            WindowEvidence(window.header, made.attest, made.signature, self.quoter.ak.public.encode(), made.pcr_values)
+        )
+        boot_event = f'"boot_event":{window.place.boot_event},'.encode() if window.place.boot_event else b""
+        return b"{" + boot_event + b'"evidence":' + evidence + b"}"
+
+
+def tpm_identity(public: Public, node_id: str) -> Identity:
+    """Return who an attestation key is: its thumbprint URI, and the digest of its public area. Raises TpmError."""
+    key = from_cryptography(_vendor_key(public))
+    return Identity(node_id, key.thumbprint_uri, digests.encode(public.name_digest))
+
+
+def _vendor_key(public: Public) -> VendorPublicKey:
+    key = public.key
+    try:
+        if isinstance(key, RsaKey):
+            modulus = int.from_bytes(key.modulus, "big")
+            return rsa.RSAPublicNumbers(key.exponent or _USUAL_EXPONENT, modulus).public_key()
+        if key.curve == TpmEcc.NIST_P256:
+            x, y = int.from_bytes(key.x, "big"), int.from_bytes(key.y, "big")
+            return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    except ValueError as error:
+        raise TpmError("the TPM gave a public key that is none") from error
+    raise TpmError(
+        "the attestation key is on a curve that is not used here; enrol again with P-256, or RSA of 2048 bits"
+    )

@@ -1,0 +1,165 @@
+"""Sending windows: at least once, strictly in their order, and never in the way of the work.
+
+    POST /api/v1/windows      application/x-ndjson, gzip
+    {"evidence":…}            the CMW collection, or {"jws":…}; with "boot_event" where an epoch opens
+    {record}                  each record's JCS bytes, in the order of their leaves
+
+The issuer answers 201 (or 200 for a window that it has) with {"window": digest, "credential": …, "nonces": […]}.
+A window that cannot be taken now holds up those behind it: the chain has no gaps. One that is refused for good goes
+to ``rejected/``, loudly.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.clock import Clock
+from agent.contact import ContactBook
+from agent.errors import NoAnswerError, SpoolError
+from agent.retry import Acknowledged, Later, Refused, Verdict, judge_window, wait_s
+from agent.transport import Transport
+from agent.windows.nonces import NonceStore
+from agent.windows.spool import WindowSpool, damaged
+from agent.windows.spooled import SpooledWindow
+from schemas import digests, strict_json, times
+from schemas.errors import FormatError
+
+WINDOWS_PATH: Final = "/api/v1/windows"
+HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+_LEVEL: Final = 6
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What a round of sending achieved."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    """Names in the spool."""
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    """Names in the spool, each with the issuer's reason."""
+    remaining: int = 0
+    """Windows that are signed and wait."""
+    failure: str = ""
+
+
+class WindowSubmitter:
+    """Sends one window spool to one issuer."""
+
+    def __init__(
+        self,
+        spool: WindowSpool,
+        transport: Transport,
+        nonces: NonceStore,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], bool],
+        fraction: Callable[[], float],
+        contacts: ContactBook | None = None,
+        timeout_s: float = 15.0,
+    ) -> None:
+        """Send from ``spool`` by ``transport``; ``sleep`` waits and returns whether to give up."""
+        self._spool = spool
+        self._transport = transport
+        self._nonces = nonces
+        self._clock = clock
+        self._sleep = sleep
+        self._fraction = fraction
+        self._contacts = contacts
+        self._timeout_s = timeout_s
+        self._failures = 0
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._transport.close()
+
+    def drain(self, *, within_s: float | None = None) -> Sent:
+        """Send every signed window, until time is up or ``sleep`` says to give up. Raises SpoolBusyError."""
+        sent = Sent()
+        until_ns = None if within_s is None else self._clock.boottime_ns() + int(within_s * 1e9)
+        with self._spool.sending():
+            while (window := self._next(sent)) is not None:
+                left_s = self._left_s(until_ns)
+                if left_s <= 0:
+                    sent.failure = sent.failure or "time was up"
+                    break
+                later = self._settle(window, self._ask(window, left_s), sent)
+                if later is None:
+                    self._failures, sent.failure = 0, ""
+                    continue
+                self._failures += 1
+                sent.failure = later.reason
+                pause_s = wait_s(self._failures, later.after_s, self._fraction())
+                _log.warning(
+                    "a window is not accepted yet", extra={"reason": later.reason, "pause_s": round(pause_s, 3)}
+                )
+                if pause_s >= self._left_s(until_ns) or self._sleep(pause_s):
+                    break
+            # What is not signed yet is no reason to try again: whoever signs it wakes the sender.
+            sent.remaining = len(self._spool.pending()) if sent.failure else 0
+        return sent
+
+    def _next(self, sent: Sent) -> SpooledWindow | None:
+        """Return the oldest window, if it is signed: those behind it would not be taken."""
+        for name in self._spool.pending():
+            try:
+                window = self._spool.peek(name)
+            except SpoolError as error:
+                self._set_aside(name, error.detail, sent)
+                continue
+            if window is not None:
+                return window if window.evidence is not None else None
+        return None
+
+    def _left_s(self, until_ns: int | None) -> float:
+        return float("inf") if until_ns is None else (until_ns - self._clock.boottime_ns()) / 1e9
+
+    def _ask(self, window: SpooledWindow, left_s: float) -> Verdict:
+        body = gzip.compress((window.evidence or b"") + b"\n" + window.records, _LEVEL, mtime=0)
+        timeout_s = max(0.1, min(self._timeout_s, left_s))
+        try:
+            answer = self._transport.post(WINDOWS_PATH, body, timeout_s=timeout_s, headers=HEADERS)
+        except NoAnswerError as error:
+            return Later(error.detail)
+        now = times.from_microseconds(self._clock.wall_ns() // 1000)
+        return judge_window(answer, digests.encode(window.digest), now)
+
+    def _settle(self, window: SpooledWindow, verdict: Verdict, sent: Sent) -> Later | None:
+        try:
+            if isinstance(verdict, Acknowledged):
+                self._nonces.add(nonces_in(verdict.credential))
+                self._spool.acknowledge(window)
+                sent.acknowledged.append(window.name)
+            elif isinstance(verdict, Refused):
+                self._spool.reject(window, verdict.problem)
+                sent.rejected.append((window.name, verdict.reason))
+                _log.critical("a window was refused for good", extra={"window": window.name, "reason": verdict.reason})
+        except OSError as error:
+            return Later(f"the answer could not be stored: {error.strerror}")
+        if self._contacts is not None:
+            self._contacts.note(verdict)
+        return verdict if isinstance(verdict, Later) else None
+
+    def _set_aside(self, name: str, reason: str, sent: Sent) -> None:
+        # Only a damaged disk or a stranger's hand leaves such a file; it must not stop the queue.
+        try:
+            self._spool.set_aside(name, damaged(reason))
+        except OSError:
+            _log.exception("a damaged window could not be set aside")
+            return
+        sent.rejected.append((name, reason))
+        _log.critical("a window is damaged and was set aside", extra={"window": name, "reason": reason})
+
+
+def nonces_in(answer: bytes) -> list[str]:
+    """Return the nonces in an issuer's answer, none where it has none."""
+    try:
+        found = strict_json.parse_object(answer).get("nonces")
+    except FormatError:
+        return []
+    return [nonce for nonce in found if isinstance(nonce, str)] if isinstance(found, list) else []

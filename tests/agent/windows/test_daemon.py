@@ -1,0 +1,344 @@
+"""The daemon as a process: workloads at its socket, windows at the issuer, and what kill -9 leaves."""
+
+import json
+import os
+import random
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import agent
+from agent.clock import SystemClock
+from agent.config import Settings
+from agent.errors import DaemonError, MeasurementError, SettingsError
+from agent.home import Home
+from agent.session import Session
+from agent.tpm.address import parse
+from agent.tpm.identity import make_key
+from agent.tpm.opening import open_tpm
+from agent.windows.choose import open_measurer
+from agent.windows.client import DaemonSession, ask_status
+from agent.windows.spool import WindowSpool
+from did.signers import open_signer
+from tests.agent.tpm.conftest import manufactured, swtpm  # noqa: F401
+from tests.fakes.agent import eventually
+from tests.fakes.agent_programs import GREEN_AGENT, AgentHome, python
+from tests.fakes.agent_windows import window_issuer
+from verifier.attestation.attestation_key import check_attestation_key
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Node:
+    """A home and the daemon in it."""
+
+    def __init__(self, folder, issuer, **environment):
+        self.home = AgentHome(folder, issuer.url)
+        self.issuer = issuer
+        self.environment = {"GREEN_AGENT_WINDOW_S": "0.05", "GREEN_AGENT_RUN_SUBMIT_S": "5"} | environment
+        self.process = None
+        self.socket = folder / "daemon.sock"
+        issuer.key = issuer.key or open_signer(f"file:{folder / 'node.pem'}").public_key
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [*GREEN_AGENT, "daemon"],
+            env=self.home.environment(**self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def measuring(self, within_s=20):
+        def answers():
+            try:
+                return ask_status(self.socket, wait_s=1).measuring
+            except DaemonError:
+                return False
+
+        assert eventually(answers, within_s), self.end()
+        return self
+
+    def kill(self):
+        self.process.kill()
+        return self.process.communicate(timeout=20)
+
+    def end(self):
+        self.process.terminate()
+        return self.process.communicate(timeout=20)
+
+    def session(self, **options):
+        return DaemonSession(self.socket, SystemClock(), **{"wait_s": 2.0, **options})
+
+    def spooled(self):
+        spool = WindowSpool(self.home.folder / "windows", SystemClock())
+        try:
+            return [spool.load(name) for name in spool.pending()], spool.rejected(), spool.head()
+        finally:
+            spool.close()
+
+
+@pytest.fixture
+def issuer():
+    with window_issuer() as serving:
+        yield serving
+
+
+@pytest.fixture
+def node(tmp_path, issuer):
+    made = Node(tmp_path / "home", issuer).start().measuring()
+    yield made
+    if made.process.poll() is None:
+        made.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A daemon for all tests that leave it as it was."""
+    with window_issuer() as serving:
+        made = Node(tmp_path_factory.mktemp("shared") / "home", serving).start().measuring()
+        yield made
+        made.end()
+
+
+def records(issuer):
+    return {record.inference_id: record for window in issuer.windows for record in window.records.records}
+
+
+def test_work_said_at_the_socket_is_a_record_at_the_issuer(shared):
+    session = shared.session()
+    running = session.start("m", "work-1")
+    time.sleep(0.12)
+    result = session.stop(running)
+
+    assert result.simulated
+    assert result.energy_mj > 0
+    assert eventually(lambda: "work-1~1" in records(shared.issuer))
+    parts = [one for name, one in records(shared.issuer).items() if name.startswith("work-1~")]
+    assert eventually(lambda: len([name for name in records(shared.issuer) if name.startswith("work-1~")]) >= 2)
+    assert parts
+
+
+def test_measure_and_run_use_the_daemon_where_it_answers(shared, monkeypatch):
+    for name, value in shared.home.environment(GREEN_AGENT_DAEMON_WAIT_S="2").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("agent.api._default", None)
+    with agent.measure(model_id="m", inference_id="block") as measured:
+        pass
+    ran = shared.home.run("run", "--inference-id", "job", "--", "true", GREEN_AGENT_DAEMON_WAIT_S="2")
+
+    assert measured.problem is None
+    assert ran.returncode == 0
+    assert "in the daemon's window" in ran.stderr
+    assert eventually(lambda: any(name.startswith("job") for name in records(shared.issuer)))
+    assert any(name.startswith("block") for name in records(shared.issuer))
+    assert not shared.home.records()
+
+
+def test_mode_direct_leaves_the_daemon_alone(shared, monkeypatch):
+    settings = Settings(
+        issuer="http://127.0.0.1:9",
+        node_id="node-7",
+        key=f"file:{shared.home.folder}/node.pem",
+        mode="direct",
+        meter="simulator",
+    )
+    session = open_measurer(settings, Home(shared.home.folder), {}, background=False)
+
+    assert isinstance(session, Session)
+    session.close()
+
+
+def test_mode_daemon_without_a_daemon_is_an_error_and_auto_measures_directly(tmp_path):
+    home = AgentHome(tmp_path / "home")
+    members = {"issuer": home.issuer, "node_id": "node-7", "key": f"file:{home.folder}/node.pem", "meter": "simulator"}
+    with pytest.raises(DaemonError):
+        open_measurer(Settings(**members, mode="daemon"), Home(home.folder), {}, background=False)
+    # A socket that nobody serves any more.
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(home.folder / "daemon.sock"))
+    stale.close()
+    session = open_measurer(Settings(**members), Home(home.folder), {}, background=False)
+    assert isinstance(session, Session)
+    session.close()
+
+
+def test_the_socket_is_the_users_alone(shared):
+    assert stat.S_IMODE(shared.socket.stat().st_mode) == 0o600
+
+
+def test_a_second_daemon_in_the_same_home_is_refused(shared):
+    second = shared.home.run("daemon")
+
+    assert second.returncode == 1
+    assert "measures this node already" in second.stderr
+
+
+def test_a_connection_that_ends_ends_its_work(shared):
+    session = shared.session()
+    session.start("m", "abandoned")
+    session.close()
+
+    assert eventually(lambda: any(name.startswith("abandoned") for name in records(shared.issuer)))
+    assert eventually(lambda: ask_status(shared.socket, wait_s=1).running == 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"{}\n",
+        b'{"v":2,"op":"status"}\n',
+        b'{"v":1,"op":"start","evil":1}\n',
+        b"\xff\n",
+        b"x" * 5000,
+        b"[" * 4000 + b"\n",
+    ],
+)
+def test_what_cannot_be_read_is_answered_and_ends_that_connection_alone(shared, line):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(5)
+        peer.connect(str(shared.socket))
+        peer.sendall(line)
+        answer = peer.makefile("rb").read()
+
+    assert json.loads(answer)["ok"] is False
+    assert ask_status(shared.socket, wait_s=5).measuring
+
+
+def test_names_that_cannot_be_are_refused_by_the_daemon_too(shared):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(5)
+        peer.connect(str(shared.socket))
+        lines = peer.makefile("rwb")
+        for request in ({"op": "start", "model_id": "m", "inference_id": "a b"}, {"op": "stop", "id": "nobody"}):
+            lines.write(json.dumps({"v": 1, "n": 4, **request}).encode() + b"\n")
+            lines.flush()
+            reply = json.loads(lines.readline())
+            assert (reply["ok"], reply["n"], reply["problem"]) == (False, 4, "SETTINGS_INVALID")
+
+
+def test_an_id_that_runs_is_refused(shared):
+    session = shared.session()
+    session.start("m", "twice")
+    with pytest.raises(SettingsError, match="was started before"):
+        session.start("m", "twice")
+    session.close()
+
+
+def test_a_daemon_that_hangs_costs_work_milliseconds_and_the_loss_is_told(node):
+    session = node.session(wait_s=0.05)
+    before = session.start("m", "during")
+    assert eventually(lambda: ask_status(node.socket, wait_s=1).running == 1)
+    os.kill(node.process.pid, signal.SIGSTOP)
+    state = Path(f"/proc/{node.process.pid}/stat")
+    assert eventually(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+    try:
+        begun = time.monotonic()
+        with pytest.raises(MeasurementError, match="did not answer in time"):
+            session.stop(before)
+        for number in range(50):
+            with pytest.raises(MeasurementError, match="went away"):
+                session.stop(session.start("m", f"lost-{number}"))
+        assert time.monotonic() - begun < 0.5
+        session.close()
+    finally:
+        os.kill(node.process.pid, signal.SIGCONT)
+
+
+def test_sigterm_closes_the_last_window_and_sends_it(node, issuer):
+    session = node.session()
+    session.start("m", "last")
+    _, said = node.end()
+
+    assert node.process.returncode == 0, said
+    assert any(name.startswith("last") for name in records(issuer))
+    pending, rejected, _ = node.spooled()
+    assert (pending, rejected) == ([], [])
+    assert not node.socket.exists()
+
+
+def test_status_shows_the_windows(shared):
+    assert eventually(lambda: len(shared.issuer.windows) > 2)
+    shown = json.loads(shared.home.run("status", "--json").stdout)["windows"]
+
+    assert (shown["daemon"], shown["signer"], shown["rejected"], shown["gap"]) == (True, "software", 0, "")
+    assert shown["acknowledged"] > 0
+    assert shown["next_sequence"] > 2
+    assert "daemon        measuring" in shared.home.run("status").stdout
+
+
+def kill_often(node, issuer, *, times, randomness, latest_s):
+    for number in range(times):
+        node.start()
+        if number % 2:
+            node.measuring()
+            with_work = node.session(wait_s=1.0)
+            with_work.start("m", f"round-{number}")
+        time.sleep(randomness.uniform(0, latest_s))
+        node.kill()
+    node.start().measuring()
+    time.sleep(0.2)
+    node.end()
+
+
+def settled(node, issuer):
+    """Assert that every number that was ever given is acknowledged or spooled, once, and nothing was refused."""
+    pending, rejected, head = node.spooled()
+    accepted = [window.header.sequence for window in issuer.windows]
+    waiting = [window.parsed.sequence for window in pending]
+    assert rejected == []
+    assert accepted + waiting == list(range(len(accepted) + len(waiting)))
+    assert head.next_sequence == len(accepted)
+    assert all(window.header.records == len(window.records) for window in issuer.windows)
+
+
+def test_killed_twenty_times_produced_is_acknowledged_plus_spooled(tmp_path, issuer):
+    node = Node(tmp_path / "home", issuer)
+    kill_often(node, issuer, times=20, randomness=random.Random(4), latest_s=0.4)
+
+    settled(node, issuer)
+    assert len(issuer.windows) > 20
+    assert [window.header.boot.start for window in issuer.windows] == sorted(
+        window.header.boot.start for window in issuer.windows
+    )
+
+
+def test_killed_with_a_tpm_the_chain_in_its_register_holds(tmp_path, issuer, swtpm):  # noqa: F811
+    node = Node(tmp_path / "home", issuer, GREEN_AGENT_WINDOW_SIGNER="tpm", GREEN_AGENT_TPM=swtpm.uri)
+    with open_tpm(parse(swtpm.uri)) as tpm:
+        issuer.key = check_attestation_key(make_key(tpm, node.home.folder / "ak.json", "ecdsa").encode())
+    kill_often(node, issuer, times=4, randomness=random.Random(5), latest_s=0.8)
+
+    settled(node, issuer)
+    assert len(issuer.windows) > 4
+    assert all(window.quote is not None for window in issuer.windows)
+
+
+def test_a_workload_in_another_process_is_measured(shared):
+    code = "import agent\nwith agent.measure(model_id='m', inference_id='elsewhere'): pass"
+    ran = subprocess.run(
+        python(code),
+        env=shared.home.environment(GREEN_AGENT_DAEMON_WAIT_S="2"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert eventually(lambda: any(name.startswith("elsewhere") for name in records(shared.issuer)))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_killed_two_hundred_times_produced_is_acknowledged_plus_spooled(tmp_path, issuer):
+    node = Node(tmp_path / "home", issuer)
+    kill_often(node, issuer, times=200, randomness=random.Random(6), latest_s=2.0)
+
+    settled(node, issuer)

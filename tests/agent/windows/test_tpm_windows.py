@@ -1,0 +1,188 @@
+"""Windows signed by a real (emulated) TPM, as the verifier takes them."""
+
+import msgspec
+import pytest
+
+from agent.tpm.address import parse
+from agent.tpm.identity import make_key
+from agent.tpm.opening import open_tpm
+from agent.tpm.pcrs import extend_pcr
+from agent.windows.sign import TpmWindowSigner
+from tests.agent.tpm.conftest import manufactured, swtpm  # noqa: F401
+from tests.fakes.agent import eventually
+from tests.fakes.agent_windows import Bench, window_issuer
+from verifier.attestation.attestation_key import check_attestation_key
+
+
+@pytest.fixture
+def signer(swtpm, tmp_path):  # noqa: F811
+    address, seed = parse(swtpm.uri), tmp_path / "ak.json"
+    with open_tpm(address) as tpm:
+        public = make_key(tpm, seed, "ecdsa")
+    made = TpmWindowSigner(address, seed, "node-7")
+    made.key = check_attestation_key(public.encode())
+    return made
+
+
+@pytest.fixture
+def issuer(signer):
+    with window_issuer(key=signer.key) as serving:
+        yield serving
+
+
+@pytest.fixture
+def bench(tmp_path, signer, issuer):
+    return Bench(tmp_path, signer, issuer.url)
+
+
+def short():
+    """Windows so short that the TPM's clock, which runs in real time here, agrees with theirs."""
+    return {"length_us": 1000}
+
+
+def settle(bench):
+    """Let the keeper work until nothing waits: a power cut sets the TPM's clock back, which it waits out."""
+
+    def settled():
+        bench.keeper.work()
+        return not bench.keeper.behind
+
+    assert eventually(settled)
+
+
+def test_windows_quoted_by_the_tpm_follow_from_its_register(bench, issuer):
+    bench.take(0, 1, 2, **short())
+    sent = bench.submitter.drain()
+
+    assert (len(sent.acknowledged), sent.rejected) == (3, [])
+    assert all(window.quote is not None for window in issuer.windows)
+    assert issuer.windows[0].header.ak == bench.signer.key.digest
+
+
+def test_after_a_restart_of_the_agent_the_chain_goes_on_without_an_opening(bench, issuer):
+    bench.take(0, **short())
+    again = bench.reopened()
+    again.take(1, **short())
+    assert again.spool.load(again.spool.pending()[1]).place.boot_event == ""
+    again.submitter.drain()
+
+    assert len(issuer.windows) == 2
+
+
+def test_after_a_boot_an_opening_names_the_last_window(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    swtpm.restart()
+    bench.take(1, 2, **short())
+    settle(bench)
+    sent = bench.submitter.drain()
+
+    assert sent.rejected == []
+    assert sum(window.header.accelerators_mj for window in issuer.windows) == 3000
+    assert issuer.windows[1].header.boot.reset == issuer.windows[0].header.boot.reset + 1
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_killed_between_the_steps_the_register_tells_how_far_it_came(bench, issuer, signer, extended):
+    bench.take(0, **short())
+    bench.take(1, **short())
+    name = bench.spool.pending()[1]
+    path = bench.spool.folder / "pending" / name
+    whole = path.read_bytes()
+    # Made again as it was before the evidence: in the register, or not.
+    if extended:
+        path.write_bytes(whole[: whole.rindex(b"\nevidence ") + 1])
+        again = bench.reopened()
+        again.keeper.work()
+    else:
+        again = bench.reopened()
+    again.take(2, **short())
+    sent = again.submitter.drain()
+
+    assert (len(issuer.windows), sent.rejected) == (3, [])
+
+
+def test_killed_before_the_register_was_extended_it_is_extended_then(bench, issuer, monkeypatch):
+    bench.take(0, **short())
+    monkeypatch.setattr("agent.tpm.quoting.Quoter.sign", _unavailable)
+    bench.take(1, **short())
+    monkeypatch.undo()
+    again = bench.reopened()
+    again.take(2, **short())
+    sent = again.submitter.drain()
+
+    assert (len(issuer.windows), sent.rejected) == (3, [])
+
+
+def _unavailable(*_):
+    from agent.tpm.errors import TpmUnavailableError
+
+    raise TpmUnavailableError("the connection is gone")
+
+
+def test_a_tpm_that_is_gone_makes_no_other_key_sign(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    swtpm.kill()
+    bench.take(1, 2, **short())
+    assert str(swtpm.socket) in bench.keeper.problem
+    assert len(bench.spool.pending()) == 1
+    swtpm.start()
+    settle(bench)
+    sent = bench.submitter.drain()
+
+    assert sent.rejected == []
+    # What waited was joined to one window, and the boot in between was opened.
+    assert [window.header.accelerators_mj for window in issuer.windows] == [1000, 2000]
+
+
+def test_unsigned_windows_of_a_boot_that_is_over_are_set_aside_and_told(bench, issuer, swtpm, monkeypatch, caplog):  # noqa: F811
+    bench.take(0, **short())
+    monkeypatch.setattr("agent.tpm.quoting.Quoter.sign", _unavailable)
+    bench.take(1, **short())
+    monkeypatch.undo()
+    swtpm.restart()
+    again = bench.reopened()
+    again.take(2, **short())
+    settle(again)
+    sent = again.submitter.drain()
+
+    assert "set aside" in caplog.text
+    assert len(again.spool.rejected()) == 1
+    assert (len(issuer.windows), sent.rejected) == (2, [])
+    assert issuer.windows[1].header.sequence == 1
+
+
+def test_somebody_else_in_the_register_is_told_and_a_new_chain_begins(bench, issuer, swtpm, caplog):  # noqa: F811
+    bench.take(0, **short())
+    with open_tpm(parse(swtpm.uri)) as tpm:
+        extend_pcr(tpm, 15, bytes(32))
+    bench.take(1, **short())
+
+    assert "somebody else extended the register" in caplog.text
+    window = bench.spool.load(bench.spool.pending()[1])
+    assert window.evidence is not None
+    assert window.place.boot_event
+    # Within a boot the issuer takes no second chain: it says so, and the window is kept aside.
+    sent = bench.submitter.drain()
+    assert "409" in sent.rejected[0][1]
+
+
+def test_after_a_power_cut_windows_wait_until_the_tpms_clock_has_passed_what_it_was(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    bench.keeper.head = msgspec.structs.replace(bench.keeper.head, clock_ms=bench.keeper.head.clock_ms + 1500)
+    swtpm.restart()
+    bench.take(1, **short())
+    assert "after a power cut" in bench.keeper.problem
+    assert len(bench.spool.pending()) == 1
+
+    settle(bench)
+    sent = bench.submitter.drain()
+    assert (len(sent.acknowledged), sent.rejected) == (2, [])
+
+
+def test_the_tpms_clock_at_the_last_quote_is_remembered_over_a_start(bench):
+    bench.take(0, **short())
+    clock_ms = bench.keeper.head.clock_ms
+    again = bench.reopened()
+    assert again.keeper.head.clock_ms == clock_ms > 0
+    again.submitter.drain()
+    assert again.reopened().keeper.head.clock_ms == clock_ms
