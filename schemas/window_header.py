@@ -230,8 +230,12 @@ def opening_qualification(previous: str | None, nonce: bytes) -> bytes:
 
 def within_clock_slack(first_us: int, second_us: int) -> bool:
     """Return whether two clocks' lengths of the same time agree: within 2 s and 15 % of the second (TCG's bound)."""
-    slack = 100 * _CLOCK_SLACK_US + _CLOCK_SLACK_PERCENT * max(second_us, 0)
-    return 100 * abs(first_us - second_us) <= slack
+    return abs(first_us - second_us) <= clock_slack_us(second_us)
+
+
+def clock_slack_us(length_us: int) -> int:
+    """Return by how much two clocks may disagree on a length of time: 2 s and 15 % (TCG's bound)."""
+    return _CLOCK_SLACK_US + _CLOCK_SLACK_PERCENT * max(length_us, 0) // 100
 
 
 def _check_links(header: WindowHeader) -> None:

@@ -16,7 +16,7 @@ from schemas import base64url, digests
 from schemas.tpm import pcr
 from schemas.tpm.algorithms import TpmAlg
 from schemas.tpm.pcr import PcrSelection
-from schemas.window_header import WindowHeader, within_clock_slack
+from schemas.window_header import WindowHeader, clock_slack_us
 from verifier.attestation.chain_state import ChainState, Flag, FlagKind, Pace, Step
 from verifier.attestation.errors import (
     ChainIdentityError,
@@ -40,7 +40,6 @@ _HEADROOM_PERCENT: Final = 110
 """A power limit is held on average, not at every instant: so much of it is still taken."""
 
 _BOOT_SELECTION: Final = (PcrSelection(TpmAlg.SHA256, tuple(range(8))),)
-_US_PER_MS: Final = 1000
 
 
 def begin(node_id: str, opening: Opening, *, next_sequence: int = 0) -> Step:
@@ -192,7 +191,7 @@ def _advance_tpm(
         )
     _check_chain_value(state, window)
     pace = Pace(quote.clock_info.clock_ms, window.header.end_us)
-    _check_pace(state, pace)
+    flags += _judge_pace(state, pace)
     flags += [*_unsafe(quote), *_moved(state, quote)]
     following = msgspec.structs.replace(
         following,
@@ -229,10 +228,15 @@ def _check_place(state: ChainState, window: CheckedWindow) -> None:
 
 
 def _check_not_back(state: ChainState, quote: Quote) -> None:
-    """Raise where the TPM's counters or clock are not above those remembered: a TPM that was cleared or copied."""
+    """Raise where the TPM's counters or clock are not above those remembered: a TPM that was cleared or copied.
+
+    After a reset that came without an orderly shutdown, a TPM's clock may repeat values, and says so (safe is
+    NO; Part 1 §36.2): then the reset counter, which has risen, shows that time went on.
+    """
     if quote.epoch < state.epoch:
         raise RollbackError(f"attest: the TPM's epoch is {_dotted(quote.epoch)}, after {_dotted(state.epoch)}")
-    if state.clock_ms is not None and quote.clock_info.clock_ms <= state.clock_ms:
+    lost_power = quote.epoch[0] > state.epoch[0] and not quote.clock_info.safe
+    if state.clock_ms is not None and quote.clock_info.clock_ms <= state.clock_ms and not lost_power:
         raise RollbackError(f"attest: the TPM's clock is {quote.clock_info.clock_ms} ms, after {state.clock_ms} ms")
 
 
@@ -245,19 +249,30 @@ def _check_chain_value(state: ChainState, window: CheckedWindow) -> None:
         )
 
 
-def _check_pace(state: ChainState, pace: Pace) -> None:
-    """Raise where, since the last window or since the epoch's first, one clock ran away from the other."""
+def _judge_pace(state: ChainState, pace: Pace) -> list[Flag]:
+    """Return whether the quote was made late. Raises ClockDriftError where wall time ran ahead of the TPM's clock.
+
+    A quote comes after its window's end, at times long after: the TPM was busy, or the agent was restarted. So
+    the TPM's clock may be ahead, which is told. Wall time cannot be: that would be a period that never was.
+    """
     if state.first is None or state.clock_ms is None or state.end_us is None:
-        return
+        return []
+    last = Pace(state.clock_ms, state.end_us)
+    tpm_us, wall_us = last.since(state.first)
+    # Where the last quote was late, this one follows it sooner than their windows' ends are apart.
+    late_us = max(0, tpm_us - wall_us)
     # Against the first too: 2 s and 15 % a window would let 35 % go by unseen.
-    for since in (Pace(state.clock_ms, state.end_us), state.first):
-        tpm_us = (pace.clock_ms - since.clock_ms) * _US_PER_MS
-        wall_us = pace.wall_us - since.wall_us
-        if not within_clock_slack(tpm_us, wall_us):
+    for since, allowance_us in ((last, late_us), (state.first, 0)):
+        tpm_us, wall_us = pace.since(since)
+        if wall_us - tpm_us > clock_slack_us(wall_us) + allowance_us:
             raise ClockDriftError(
-                f"attest: {tpm_us} µs went by on the TPM's clock and {wall_us} µs of wall time; they may differ by "
-                "2 s and 15 %"
+                f"attest: {tpm_us} µs went by on the TPM's clock and {wall_us} µs of wall time, more than 2 s and 15 % "
+                "ahead of it"
             )
+    tpm_us, wall_us = pace.since(last)
+    if tpm_us - wall_us <= clock_slack_us(wall_us):
+        return []
+    return [Flag(FlagKind.QUOTED_LATE, f"{tpm_us} µs went by on the TPM's clock for {wall_us} µs of wall time")]
 
 
 def _check_times(state: ChainState, header: WindowHeader, now_us: int) -> None:
@@ -303,9 +318,7 @@ def gaps(state: ChainState, header: WindowHeader) -> list[Flag]:
 def _unsafe(quote: Quote) -> list[Flag]:
     if quote.clock_info.safe:
         return []
-    return [
-        Flag(FlagKind.CLOCK_UNSAFE, "after losing power the TPM's clock may repeat values; it is above the last here")
-    ]
+    return [Flag(FlagKind.CLOCK_UNSAFE, "after losing power the TPM's clock may repeat values")]
 
 
 def _moved(state: ChainState, quote: Quote) -> list[Flag]:

@@ -16,6 +16,7 @@ class FlagKind(StrEnum):
     FIRMWARE_CHANGED = "firmware-changed"
     BOOT_PCRS_CHANGED = "boot-pcrs-changed"
     CHAINED = "chained"
+    QUOTED_LATE = "quoted-late"
     TIME_GAP = "time-gap"
     COUNTER_SET_BACK = "counter-set-back"
     ENERGY_GAP = "energy-gap"
@@ -33,6 +34,10 @@ class Pace(Struct, frozen=True, forbid_unknown_fields=True):
 
     clock_ms: int
     wall_us: int
+
+    def since(self, earlier: Pace) -> tuple[int, int]:
+        """Return what went by on the TPM's clock and on the wall's, both in µs."""
+        return (self.clock_ms - earlier.clock_ms) * 1000, self.wall_us - earlier.wall_us
 
 
 class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,0 +1,342 @@
+"""How a node becomes registered with its TPM: two requests, and a secret that only this TPM could open.
+
+    1  token, endorsement key and its certificate, attestation key
+       → the chain to a trusted root, both keys' properties → a challenge over the Name computed here
+    2  the secret out of the challenge, and a quote that opens the chain of windows
+       → node and TPM bound for good, or the node's attestation key superseded, in one transaction
+
+The secret is used once, within 60 seconds. The enrolment record writes down what was checked; its digest stands in
+every credential that rests on this TPM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from issuer.enrolment import token_sha256
+from issuer.errors import InvitationError
+from issuer.store.enrolments import invited
+from issuer.store.errors import ConflictError, InvitationSpentError, NotFoundError
+from issuer.store.records import Attestation, NodeRecord
+from issuer.store.store import Store
+from issuer.store.tpms import StoredCertificate, StoredChallenge
+from issuer.tpm.certificate import Certificate, parse_certificate
+from issuer.tpm.denied import KeyKind, check_firmware, shipped_denials
+from issuer.tpm.ek_chain import MAX_SENT, Endorsement, check_endorsement
+from issuer.tpm.errors import ActivationError, EkRefusedError
+from issuer.tpm.make_credential import make_credential
+from issuer.tpm.roots import trust_of
+from issuer.tpm.trust import CertificatePool, RootClass, TrustedRoot
+from schemas import base64url, digests, times
+from schemas.enrolment_record import EnrolmentRecord, build_enrolment, enrolment_digest
+from schemas.errors import MalformedValueError, SchemaInvalidError
+from schemas.opening_quote import QUOTE_SHAPE, OpeningQuote
+from schemas.strict_json import JsonObject
+from schemas.tpm import pcr
+from schemas.tpm.pcr import CHAIN_PCR
+from verifier.attestation import chain
+from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
+from verifier.attestation.chain_state import ChainState
+from verifier.attestation.freshness import IssuedNonce
+from verifier.attestation.window import Opening, check_opening
+
+VALIDITY: Final = timedelta(seconds=60)
+"""How long a challenge may be answered."""
+
+SECRET_BYTES: Final = 32
+NONCES: Final = 8
+"""Nonces that come with an enrolment."""
+
+_NONCE_VALIDITY: Final = timedelta(hours=1)
+_ID_BYTES: Final = 16
+_MAX_TEXT: Final = 24_000
+
+Draw = Callable[[int], bytes]
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class AttestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node sends first. Public areas (TPMT_PUBLIC) and certificates (DER) in base64url."""
+
+    token: str
+    ek_public: str
+    ek_certificate: str
+    ak_public: str
+    intermediates: list[str] = []
+
+
+class ActivationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What it sends then: the secret (base64url), the opening quote, and the register that chains its windows."""
+
+    secret: str
+    opening: dict[str, Any]
+    chain_pcr: int = CHAIN_PCR
+
+
+class Challenged(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node gets: TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET, and what its opening quote has to be over."""
+
+    enrolment_id: str
+    credential_blob: str
+    encrypted_secret: str
+    nonce: str
+    previous: str | None
+    expires: str
+
+
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """A node with its TPM, where its chain of windows goes on, and its first nonces."""
+
+    node: NodeRecord
+    next_sequence: int
+    previous: str | None
+    nonces: tuple[str, ...]
+
+
+class _Details(msgspec.Struct, frozen=True, kw_only=True):
+    """What was checked of the TPM, between the two requests."""
+
+    ek: str
+    ek_public: str
+    ek_certificates: tuple[str, ...]
+    ak_public: str
+    manufacturer: str
+    model: str
+    root_class: RootClass
+
+
+def read(body: JsonObject, wanted: type[T]) -> T:
+    """Return a request's body as its Struct. Raises SchemaInvalidError."""
+    try:
+        return msgspec.convert(body, wanted)
+    except msgspec.ValidationError as error:
+        raise SchemaInvalidError(f"the body does not have the required shape: {error}") from error
+
+
+async def begin(store: Store, asked: AttestRequest, now: datetime, draw: Draw = secrets.token_bytes) -> Challenged:
+    """Return the challenge to a TPM whose endorsement key leads to a trusted root.
+
+    Raises InvitationError, TpmStructureError and FormatError (400), TpmEnrolmentError (403), AttestationKeyError (401)
+    and ConflictError where the node is bound to another TPM.
+    """
+    now_us = times.to_microseconds(now)
+    token = token_sha256(asked.token)
+    try:
+        invitation = await store.tpms.invitation(token, now_us)
+    except (NotFoundError, InvitationSpentError) as error:
+        raise InvitationError("the invite token is unknown, used or expired; ask for a new one") from error
+    key = check_attestation_key(_bytes(asked.ak_public, "ak_public"))
+    endorsement = _check_endorsement(asked, await store.tpms.certificates(), now)
+    node = await store.nodes.get(invitation.node_id)
+    await _check_binding(store, node, invitation.node_id, endorsement.ek_digest)
+    secret = draw(SECRET_BYTES)
+    challenge = make_credential(endorsement.ek, key.public.name, secret, randomness=draw)
+    stored = StoredChallenge(
+        id=base64url.encode(draw(_ID_BYTES)),
+        token_sha256=token,
+        details=msgspec.json.encode(_details(asked, endorsement)).decode(),
+        secret_sha256=hashlib.sha256(secret).digest(),
+        nonce=base64url.encode(draw(SECRET_BYTES)),
+        expires_us=times.to_microseconds(now + VALIDITY),
+    )
+    await store.tpms.begin(stored, now_us)
+    return Challenged(
+        enrolment_id=stored.id,
+        credential_blob=base64url.encode(challenge.credential_blob),
+        encrypted_secret=base64url.encode(challenge.encrypted_secret),
+        nonce=stored.nonce,
+        previous=_chain(node).previous if node is not None and node.chain_state is not None else None,
+        expires=times.render_seconds(now + VALIDITY),
+    )
+
+
+async def finish(
+    store: Store, enrolment_id: str, asked: ActivationRequest, now: datetime, draw: Draw = secrets.token_bytes
+) -> Enrolled:
+    """Return the node that a TPM is bound to, after it returned the secret and opened its chain of windows.
+
+    Whatever is wrong, the challenge is used up. Raises ActivationError, FormatError, TpmStructureError, QuoteError,
+    TpmDeniedError, InvitationError and ConflictError.
+    """
+    now_us = times.to_microseconds(now)
+    challenge = await store.tpms.answer(enrolment_id, now_us)
+    given = hashlib.sha256(_bytes(asked.secret, "secret")).digest()
+    if challenge is None or not hmac.compare_digest(given, challenge.secret_sha256):
+        raise ActivationError("the challenge is not known, over, or not answered with its secret; enrol again")
+    details = msgspec.json.decode(challenge.details, type=_Details)
+    try:
+        invitation = await store.tpms.invitation(challenge.token_sha256, now_us)
+    except (NotFoundError, InvitationSpentError) as error:
+        raise InvitationError("the invite token is unknown, used or expired; ask for a new one") from error
+    known = await store.nodes.get(invitation.node_id)
+    await _check_binding(store, known, invitation.node_id, details.ek)
+    key = check_attestation_key(base64url.decode(details.ak_public))
+    quote, opening = _opening(asked, key, challenge.nonce)
+    _check_firmware(opening, key, details)
+    before = None if known is None or known.chain_state is None else _chain(known)
+    step = chain.begin(invitation.node_id, opening, next_sequence=0 if before is None else before.next_sequence)
+    if before is not None and before.previous != opening.previous:
+        raise ActivationError("the opening quote does not follow the last window that was taken; enrol again")
+    state = step.state if before is None else msgspec.structs.replace(step.state, end_us=before.end_us)
+    record = _record(details, invitation.node_id, key, quote, asked.chain_pcr, now_us, known)
+    node = msgspec.structs.replace(
+        invited(invitation, {**key.public_key.jwk}, key.thumbprint_uri, now_us) if known is None else known,
+        jwk={**key.public_key.jwk},
+        key_uri=key.thumbprint_uri,
+        attestation=_attestation(details.root_class),
+        ek_digest=details.ek,
+        ak=base64url.decode(details.ak_public),
+        ak_digest=key.digest,
+        enrolment_digest=enrolment_digest(record),
+        chain_pcr=asked.chain_pcr,
+        chain_state=msgspec.json.encode(state).decode(),
+        refusal=None,
+    )
+    nonces = tuple(
+        IssuedNonce(
+            nonce=base64url.encode(draw(32)), node_id=node.id, expires_us=times.to_microseconds(now + _NONCE_VALIDITY)
+        )
+        for _ in range(NONCES)
+    )
+    enrolled = await store.tpms.enrol(challenge, node, record, nonces, now_us)
+    return Enrolled(
+        node=enrolled,
+        next_sequence=state.next_sequence,
+        previous=state.previous,
+        nonces=tuple(one.nonce for one in nonces),
+    )
+
+
+async def _check_binding(store: Store, node: NodeRecord | None, node_id: str, ek_digest: str) -> None:
+    """Raise unless the TPM is this node's, or neither is bound yet."""
+    if node is not None and node.ek_digest != ek_digest:
+        raise ConflictError(
+            f"the node {node_id!r} is bound to another TPM, or to a software key; invite this one under a new id"
+        )
+    other = await store.tpms.node_of(ek_digest)
+    if other is not None and other.id != node_id:
+        raise EkRefusedError("this TPM is another node's; a TPM speaks for one node")
+    if other is not None and other.state != "active":
+        raise EkRefusedError("the node of this TPM was revoked, and its TPM with it")
+
+
+def _check_endorsement(asked: AttestRequest, stored: tuple[StoredCertificate, ...], now: datetime) -> Endorsement:
+    if len(asked.intermediates) > MAX_SENT:
+        raise SchemaInvalidError(f"intermediates: at most {MAX_SENT} certificates are read")
+    added = [
+        TrustedRoot(
+            fingerprint=one.fingerprint, root_class=cast("RootClass", one.root_class), manufacturer=one.manufacturer
+        )
+        for one in stored
+        if one.root_class is not None
+    ]
+    return check_endorsement(
+        _bytes(asked.ek_public, "ek_public"),
+        _bytes(asked.ek_certificate, "ek_certificate"),
+        sent=[_bytes(text, f"intermediates[{index}]") for index, text in enumerate(asked.intermediates)],
+        known=CertificatePool(_parsed(one.certificate) for one in stored),
+        trust=trust_of(added),
+        denied=shipped_denials(),
+        now=now,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _parsed(certificate: bytes) -> Certificate:
+    return parse_certificate(certificate)
+
+
+def _opening(asked: ActivationRequest, key: AttestationKey, nonce: str) -> tuple[OpeningQuote, Opening]:
+    pcr.window_selection(asked.chain_pcr)
+    QUOTE_SHAPE.check(asked.opening, "opening")
+    quote = msgspec.convert(asked.opening, OpeningQuote)
+    if quote.nonce != nonce:
+        raise ActivationError("the opening quote is not over the nonce of this challenge; enrol again")
+    opening = check_opening(
+        quote.attest_bytes,
+        quote.signature_bytes,
+        key,
+        previous=quote.previous,
+        nonce=quote.nonce_bytes,
+        pcrs=quote.values,
+        chain_pcr=asked.chain_pcr,
+    )
+    return quote, opening
+
+
+def _check_firmware(opening: Opening, key: AttestationKey, details: _Details) -> None:
+    kind: KeyKind = "rsa" if isinstance(key.vendor, rsa.RSAPublicKey) else "ecc"
+    check_firmware(
+        shipped_denials(),
+        manufacturer=details.manufacturer,
+        model=details.model,
+        firmware_version=opening.quote.firmware_version,
+        key=kind,
+    )
+
+
+def _details(asked: AttestRequest, endorsement: Endorsement) -> _Details:
+    return _Details(
+        ek=endorsement.ek_digest,
+        ek_public=asked.ek_public,
+        ek_certificates=tuple(digests.encode(bytes.fromhex(one)) for one in endorsement.chain),
+        ak_public=asked.ak_public,
+        manufacturer=endorsement.manufacturer or "unknown",
+        model=endorsement.model,
+        root_class=endorsement.root_class,
+    )
+
+
+def _record(
+    details: _Details,
+    node_id: str,
+    key: AttestationKey,
+    quote: OpeningQuote,
+    chain_pcr: int,
+    now_us: int,
+    known: NodeRecord | None,
+) -> bytes:
+    return build_enrolment(
+        EnrolmentRecord(
+            v=1,
+            node_id=node_id,
+            enrolment_class=_attestation(details.root_class),
+            enrolled_us=now_us,
+            manufacturer=details.manufacturer,
+            ek=details.ek,
+            ek_public=details.ek_public,
+            ek_certificates=details.ek_certificates,
+            ak=key.digest,
+            ak_public=details.ak_public,
+            key=key.thumbprint_uri,
+            chain_pcr=chain_pcr,
+            opening=quote,
+            supersedes=None if known is None else known.enrolment_digest,
+        )
+    )
+
+
+def _attestation(root_class: RootClass) -> Attestation:
+    return cast("Attestation", f"tpm-{root_class}")
+
+
+def _chain(node: NodeRecord) -> ChainState:
+    return msgspec.json.decode(node.chain_state or "", type=ChainState)
+
+
+def _bytes(text: str, name: str) -> bytes:
+    if len(text) > _MAX_TEXT:
+        raise SchemaInvalidError(f"{name}: at most {_MAX_TEXT} characters are read")
+    try:
+        return base64url.decode(text)
+    except MalformedValueError as error:
+        raise MalformedValueError(f"{name}: {error.detail}") from error
