@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -27,17 +28,20 @@ from verifier.edge import Edge, refuse_options
 from verifier.engines import default_engines
 from verifier.errors import UsageError
 from verifier.fetch import EgressClient, Fetcher
-from verifier.known_lists import FolderKnownLists, InMemoryKnownLists, KnownLists, lists_folder
+from verifier.known_lists import InMemoryKnownLists, KnownLists, lists_folder
+from verifier.known_lists_folder import FolderKnownLists
 from verifier.limits import Room
 from verifier.policy import Policy, read_policy
 from verifier.problems import to_response
 from verifier.routes import challenges, pages, verification
 from verifier.service import Service
 from verifier.settings import SETTINGS_FILE, Settings, challenge_file, read_settings
+from verifier.threads import Threads
 
 _ROUTES = (
     verification.verify_credential,
     verification.verify_presentation,
+    verification.verify_receipt,
     challenges.issue_challenge,
     pages.page,
     pages.style,
@@ -46,6 +50,7 @@ _ROUTES = (
 )
 
 _CONCURRENT_PARSINGS = 1
+_CONCURRENT_CHALLENGES = 2
 _SMALL_BODY_BYTES = 1024 * 1024
 
 
@@ -65,6 +70,7 @@ def create_app(
         settings = _settings()
         _log_as_json()
         give_back_large_blocks()
+    threads = functools.partial(Threads, queue_timeout_s=settings.queue_timeout_s)
     service = Service(
         settings=settings,
         policy=_policy(settings),
@@ -73,9 +79,10 @@ def create_app(
         challenges=Challenges(challenge_file(settings) or IN_MEMORY, life_s=settings.challenge_s),
         engines=engines or default_engines(),
         clock=clock,
-        judging=asyncio.Semaphore(settings.concurrent_verifications),
+        judging=threads(settings.concurrent_verifications, name="judging"),
         gathering=asyncio.Semaphore(settings.concurrent_gatherings),
-        parsing=asyncio.Semaphore(_CONCURRENT_PARSINGS),
+        parsing=threads(_CONCURRENT_PARSINGS, name="parsing"),
+        issuing=threads(_CONCURRENT_CHALLENGES, name="issuing"),
         bodies=Room(settings.bodies_max_bytes, small_bytes=_SMALL_BODY_BYTES),
         documents=Room(settings.documents_max_bytes),
     )

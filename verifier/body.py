@@ -84,7 +84,8 @@ def _check_media_type(request: AnyRequest) -> None:
     charset = parameters.replace(" ", "").replace('"', "").lower()
     if media_type.strip().lower() not in JSON_TYPES or charset not in {"", "charset=utf-8"}:
         raise UnsupportedMediaTypeError("the content type must be application/json (or application/ld+json), in UTF-8")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    codings = request.headers.getall("content-encoding", ["identity"])
+    if [coding.strip().lower() for coding in codings] != ["identity"]:
         raise UnsupportedMediaTypeError("no compressed bodies are read; leave out Content-Encoding")
 
 

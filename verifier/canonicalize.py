@@ -32,14 +32,19 @@ from verifier.quads import Quad, Term, quads_of
 
 _MAX_QUADS: Final = 200_000
 _MAX_STEPS: Final = 2_000
+_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one document may cost: statements, and steps of the search among alike blank nodes."""
+    """What one document may cost: statements, steps of the search among alike blank nodes, bytes of N-Quads.
+
+    Each statement repeats its subject, so a document of half a megabyte could have gigabytes of canonical form.
+    """
 
     max_quads: int = _MAX_QUADS
     max_steps: int = _MAX_STEPS
+    max_bytes: int = _MAX_BYTES
 
 
 class Canonicalizer(Protocol):
@@ -79,7 +84,7 @@ class InProcess:
             quads = quads_of(self.expand(document), max_quads=limits.max_quads)
             if not quads:
                 raise UnsignedClaimError("the document makes no statement at all, so nothing in it is signed")
-            return canonical(quads, max_steps=limits.max_steps)
+            return canonical(quads, max_steps=limits.max_steps, max_bytes=limits.max_bytes)
         except RecursionError as error:
             raise ResourceLimitError("the document nests too deeply") from error
 
@@ -110,14 +115,39 @@ def _default() -> InProcess:
     return InProcess()
 
 
-def canonical(quads: Sequence[Quad], *, max_steps: int = _MAX_STEPS, hash_name: str = "sha256") -> bytes:
+def canonical(
+    quads: Sequence[Quad], *, max_steps: int = _MAX_STEPS, max_bytes: int = _MAX_BYTES, hash_name: str = "sha256"
+) -> bytes:
     """Return quads as canonical N-Quads (RDFC-1.0 §4.4): blank nodes labelled ``_:c14n0``…, lines sorted.
 
     ``hash_name`` as hashlib names it. Raises ResourceLimitError where alike blank nodes need more than
-    ``max_steps``.
+    ``max_steps``, or the lines take more than ``max_bytes``.
     """
+    # Before anything is written or hashed: the lines have at least as many bytes as the terms have characters.
+    if sum(map(_characters, quads)) > max_bytes:
+        raise _too_long(max_bytes)
     labels = _Labelling(quads, max_steps, hash_name).labels()
-    return "".join(sorted(_line(quad, labels.__getitem__) for quad in quads)).encode("utf-8")
+    # The order of UTF-8 is that of the code points.
+    return b"".join(sorted(_lines(quads, labels.__getitem__, max_bytes)))
+
+
+def _characters(quad: Quad) -> int:
+    terms = (quad.subject, quad.object) if quad.graph is None else (quad.subject, quad.object, quad.graph)
+    return len(quad.predicate) + sum(len(term.value) for term in terms)
+
+
+def _lines(quads: Sequence[Quad], label: Callable[[str], str], max_bytes: int) -> Iterator[bytes]:
+    left = max_bytes
+    for quad in quads:
+        line = _line(quad, label).encode("utf-8")
+        left -= len(line)
+        if left < 0:
+            raise _too_long(max_bytes)
+        yield line
+
+
+def _too_long(max_bytes: int) -> ResourceLimitError:
+    return ResourceLimitError(f"the document's signed statements take more than {max_bytes} bytes")
 
 
 def _line(quad: Quad, label: Callable[[str], str]) -> str:

@@ -14,12 +14,13 @@ from schemas.strict_json import JsonObject
 from verifier.attestation.window import CheckedWindow
 from verifier.canonicalize import Canonicalizer
 from verifier.controllers import Controller, resolve
-from verifier.document import Document
+from verifier.document import Document, Kind
 from verifier.enrolment import Enrolment
 from verifier.evidence import Evidence
 from verifier.memo import Memo
 from verifier.policy import Assurance, Policy
-from verifier.report import Check, Finding, Result, Spec, conclude, finding_of, skipped
+from verifier.report import Check, Finding, Result, Space, Spec, conclude, finding_of, skipped
+from verifier.work import WithinBudget
 
 
 class Engines(NamedTuple):
@@ -43,7 +44,8 @@ class Case:
     ``credential``: the typed view, once the schema step has passed; claims are read from it alone.
     ``proofs``: those whose keys the key step established. ``shown``: the assurance that the evidence
     was seen to support. ``window``: the window behind a windowed credential, once its evidence held; ``enrolment``:
-    that of the TPM which signed it. ``memo`` is shared by the credentials of a presentation.
+    that of the TPM which signed it. ``memo`` is shared by the credentials of a presentation, and so is ``space``, for
+    what their reports list.
     """
 
     document: Document
@@ -52,6 +54,7 @@ class Case:
     now: datetime
     engines: Engines
     memo: Memo = field(default_factory=Memo)
+    space: Space = field(default_factory=Space)
     credential: AnyCredential | None = None
     proofs: list[SignedProof] = field(default_factory=list)
     shown: Assurance | None = None
@@ -69,8 +72,15 @@ class Case:
 
     @property
     def canonicalizer(self) -> Canonicalizer:
-        """The engine for this document: in this process only what passed our closed shape."""
-        return self.engines.general if self.credential is None else self.engines.closed
+        """The engine for this document: in this process only what passed our closed shape.
+
+        The foreign credentials of a verdict share one budget. A presentation itself is one document, with its own.
+        """
+        if self.credential is not None:
+            return self.engines.closed
+        if self.document.kind is Kind.PRESENTATION:
+            return self.engines.general
+        return WithinBudget(self.engines.general, self.memo.forms)
 
 
 C = TypeVar("C", bound=Case)
@@ -98,7 +108,7 @@ def walk(steps: Iterable[Step[C]], case: C) -> tuple[Check, ...]:
             findings = [skipped(f"not checked, since {' and '.join(blocking)} did not hold")]
         else:
             findings = _findings(step, case)
-        done[step.name] = conclude(step.name, step.spec, findings)
+        done[step.name] = conclude(step.name, step.spec, findings, case.space)
     return tuple(done.values())
 
 

@@ -7,10 +7,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TextIO
 
 import msgspec
 
@@ -18,7 +18,7 @@ from verifier import document
 from verifier.errors import UsageError
 from verifier.moments import read_moment
 from verifier.policy import Policy, read_policy
-from verifier.report import Outcome, Report
+from verifier.report import Outcome
 from verifier.settings import SETTINGS_FILE, Settings, read_settings
 from verifier.visible import visible
 
@@ -67,31 +67,36 @@ def read_file(path: Path) -> bytes:
 
 def note(text: str) -> None:
     """Tell the user something on standard error, where no program reads."""
-    print(f"green-verifier: note: {visible(text)}", file=sys.stderr)
+    sys.stderr.write(f"green-verifier: note: {visible(text)}\n")
 
 
-def write_report(report: Report, *, as_json: bool) -> None:
-    """Write a report on standard output: for a person, or as JSON. Who reads no further changes no verdict."""
+class Written(Protocol):
+    """What a command writes in the end."""
+
+    def to_json(self) -> bytes:
+        """Return its canonical JSON."""
+        ...
+
+
+def write_report(report: Written, show: Callable[[TextIO], None], *, as_json: bool) -> None:
+    """Write a report on standard output, as JSON or by ``show``. Who reads no further changes no verdict."""
     try:
-        _write(report, as_json=as_json)
+        _write(report, show, as_json=as_json)
     except BrokenPipeError:
-        # Who reads no further (`| head -1`) has not changed the verdict. Python would complain again at its end.
+        # `| head -1` has not changed the verdict. Python would complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _write(report: Report, *, as_json: bool) -> None:
+def _write(report: Written, show: Callable[[TextIO], None], *, as_json: bool) -> None:
     if not as_json:
-        # Imported here, since a program that asks for JSON should not wait for it.
-        from verifier.render import show
-
         # A terminal that knows no "✓" gets its code: a traceback would leave with 1, which means refused.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        show(report, sys.stdout)
+        show(sys.stdout)
         sys.stdout.flush()
     elif sys.stdout.isatty():
         # The same JSON in ASCII: what a stranger wrote must not steer the terminal.
-        print(json.dumps(json.loads(report.to_json())))
+        sys.stdout.write(json.dumps(json.loads(report.to_json())) + "\n")
     else:
         sys.stdout.buffer.write(report.to_json() + b"\n")
         sys.stdout.flush()

@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import os
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import msgspec
 
@@ -21,16 +21,10 @@ from verifier.document import Document, Kind
 from verifier.errors import FetchBlockedError, UsageError
 from verifier.evidence import NOTHING, Evidence, Fetched
 from verifier.fetch import EgressClient
-from verifier.known_lists import (
-    FolderKnownLists,
-    InMemoryKnownLists,
-    KnownLists,
-    lists_folder,
-    recall,
-    remember,
-    state_folder,
-)
+from verifier.known_lists import InMemoryKnownLists, KnownLists, lists_folder, recall, remember, state_folder
+from verifier.known_lists_folder import FolderKnownLists
 from verifier.memo import Memo
+from verifier.moments import later
 from verifier.policy import Policy
 from verifier.report import Report
 from verifier.settings import Settings
@@ -55,6 +49,12 @@ examples:
       make it again later, without any network, as of that day
   green-verifier verify presentation.json --challenge 6d5b1f7e --domain audit.example
       check that a holder signed the challenge that you gave out
+  green-verifier verify receipt.json --window window-41.json
+      check that one inference is in a signed window (without --window, the window is fetched)
+  green-verifier verify window-41.json --previous window-40.json
+      check that a node's window follows from the one before it
+  green-verifier audit-bundle verify june.zip --trust-evidence
+      check a whole period at once, without any network
   green-verifier serve --port 8090
       the same over HTTP, with a page at http://127.0.0.1:8090/
 
@@ -95,6 +95,10 @@ def add_verify(verify: argparse.ArgumentParser) -> None:
         "else $XDG_STATE_HOME/green-verifier or ~/.local/state/green-verifier)",
     )
     verify.add_argument("--no-state", action="store_true", help="remember no status list, and recall none")
+    verify.add_argument("--window", metavar="FILE", type=Path, help="the window's credential that a receipt belongs to")
+    verify.add_argument(
+        "--previous", metavar="FILE", type=Path, help="the window's credential before this one: does this one follow?"
+    )
     verify.add_argument("--challenge", metavar="C", help="the challenge that a presentation must be signed for")
     verify.add_argument("--domain", metavar="D", help="the domain that a presentation must be signed for")
 
@@ -115,8 +119,15 @@ def run_verify(options: argparse.Namespace) -> int:
         report = refused_at_gate(raw, error, policy, now)
     else:
         report = _judge(parsed, options, settings, policy, now)
-    write_report(report, as_json=options.json)
+    write_report(report, lambda stream: _show(report, stream), as_json=options.json)
     return EXIT_CODES[report.outcome]
+
+
+def _show(report: Report, stream: TextIO) -> None:
+    # Imported here, since a program that asks for JSON should not wait for it.
+    from verifier.render import show
+
+    show(report, stream)
 
 
 def _client(settings: Settings) -> EgressClient:
@@ -126,18 +137,37 @@ def _client(settings: Settings) -> EgressClient:
 
 
 def _judge(parsed: Document, options: argparse.Namespace, settings: Settings, policy: Policy, now: datetime) -> Report:
-    if parsed.kind is not Kind.PRESENTATION and (options.challenge is not None or options.domain is not None):
-        raise UsageError("--challenge and --domain are for presentations; this is a credential")
+    _check_options(parsed, options)
+    previous = None if options.previous is None else document.parse(read_file(options.previous))
     known, memo = _known_lists(options, settings), Memo()
-    remembered = recall(parsed, known, until=now + timedelta(seconds=policy.leeway_s))
-    evidence = _evidence(parsed, remembered, options, settings, policy)
+    evidence = _evidence(parsed, previous, options, settings, policy)
+    until = later(now, policy.leeway_s)
+    for one in (gather.window_of(parsed, evidence) if parsed.kind is Kind.RECEIPT else parsed, previous):
+        evidence = evidence if one is None else recall(one, known, until=until).joined(evidence)
+    if options.save_evidence is not None:
+        folder.save(evidence, options.save_evidence)
     if parsed.kind is Kind.PRESENTATION:
         expected = Expectation(options.challenge, options.domain)
         report = verify_presentation(parsed, evidence, policy, expected, now, memo=memo)
+    elif parsed.kind is Kind.RECEIPT:
+        report = verify_receipt(parsed, evidence, policy, now, memo=memo)
+    elif previous is not None:
+        report = verify_window(parsed, previous, evidence, policy, now, memo=memo)
     else:
         report = verify_credential(parsed, evidence, policy, now, memo=memo)
     remember(memo, known, now=datetime.now(UTC), leeway_s=policy.leeway_s)
     return report
+
+
+def _check_options(parsed: Document, options: argparse.Namespace) -> None:
+    """Raise UsageError for an option that is about another kind of document: it would be of no effect."""
+    if parsed.kind is not Kind.PRESENTATION and (options.challenge is not None or options.domain is not None):
+        what = "receipt" if parsed.kind is Kind.RECEIPT else "credential"
+        raise UsageError(f"--challenge and --domain are for presentations; this is a {what}")
+    if parsed.kind is not Kind.RECEIPT and options.window is not None:
+        raise UsageError("--window is for receipts: it names the file of the window's credential")
+    if parsed.kind is not Kind.WINDOW and options.previous is not None:
+        raise UsageError("--previous is for a window's credential: it names the file of one before it")
 
 
 def _known_lists(options: argparse.Namespace, settings: Settings) -> KnownLists:
@@ -167,27 +197,50 @@ def _read_source(options: argparse.Namespace, client: EgressClient) -> bytes:
 
 
 def _evidence(
-    parsed: Document, remembered: Evidence, options: argparse.Namespace, settings: Settings, policy: Policy
+    parsed: Document, previous: Document | None, options: argparse.Namespace, settings: Settings, policy: Policy
 ) -> Evidence:
     evidence = NOTHING if options.evidence is None else folder.load_folder(options.evidence)
-    if not options.offline:
-        evidence = _worth_keeping(evidence, policy)
-        budget = settings.budget(parsed)
-        fetcher = CachingFetcher(_client(settings), keep_s=settings.fetch_cache_s)
-        evidence = asyncio.run(
-            gather.gather(parsed, evidence, fetcher, budget=budget, with_attachments=settings.fetch_evidence)
-        )
-    evidence = remembered.joined(evidence)
-    if options.save_evidence is not None:
-        folder.save(evidence, options.save_evidence)
-    return evidence
+    if options.window is not None:
+        evidence = _named_window(parsed, options.window).joined(evidence)
+    if options.offline:
+        return evidence
+    held = evidence
+    evidence = _worth_keeping(held)
+    fetcher = CachingFetcher(_client(settings), keep_s=settings.fetch_cache_s)
+    for one in (parsed, previous):
+        if one is not None:
+            gathering = gather.gather(
+                one, evidence, fetcher, budget=settings.budget(one), with_attachments=settings.fetch_evidence
+            )
+            evidence = asyncio.run(gathering)
+    return _standing_in(evidence, held, policy)
 
 
-def _worth_keeping(evidence: Evidence, policy: Policy) -> Evidence:
-    """Return what of a folder is better than what the network has: no old status, no document without a pin."""
+def _named_window(parsed: Document, path: Path) -> Evidence:
+    """Return the file of a window's credential under the name that the receipt gives it; whose it is, is checked."""
+    name = str(parsed.value.get("window_credential"))
+    return Evidence(credentials={name: Fetched(url=path.name, origin="folder", body=read_file(path))})
+
+
+def _worth_keeping(evidence: Evidence) -> Evidence:
+    """Return what of a folder is as good as what the network has: no status, and no document that says which keys count.
+
+    Those change, and an old one would hide a revocation.
+    """
+    return Evidence(attachments=evidence.attachments, credentials=evidence.credentials)
+
+
+def _standing_in(evidence: Evidence, held: Evidence, policy: Policy) -> Evidence:
+    """Return the evidence with the folder's DID documents for those that could not be fetched, if they are believed.
+
+    Each keeps the reason why the fetch failed, so that the report warns.
+    """
     believed = {
-        did: fetched
-        for did, fetched in evidence.did_documents.items()
-        if policy.trust_evidence or did in policy.pinned_keys
+        did: msgspec.structs.replace(held.did_documents[did], problem=failed.problem, detail=failed.detail)
+        for did, failed in evidence.did_documents.items()
+        if failed.body is None
+        and did in held.did_documents
+        and held.did_documents[did].body is not None
+        and (policy.trust_evidence or did in policy.pinned_keys)
     }
-    return Evidence(did_documents=believed, attachments=evidence.attachments)
+    return Evidence(did_documents=believed).joined(evidence)

@@ -74,6 +74,12 @@ def _provenance(did: str, fetched: Fetched, policy: Policy) -> Finding:
     if fetched.from_host:
         kept = f" at {fetched.retrieved_at}, and kept since" if fetched.origin == "cache" else ""
         return passed(f"the DID document was fetched from {fetched.url}{kept}")
+    if fetched.problem is not None and (did in policy.pinned_keys or policy.trust_evidence):
+        return warning(
+            Notice.EVIDENCE_FROM_FOLDER,
+            f"the DID document could not be fetched ({fetched.detail}); the one in the evidence folder counts in its "
+            "place, and would not show a key that was revoked since",
+        )
     if did in policy.pinned_keys:
         return passed("the DID document comes from the evidence folder, and its key is pinned")
     if policy.trust_evidence:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from did.errors import InvalidDidError
 from schemas import credential, digests, jcs, strict_json
-from schemas.errors import ResourceLimitError
+from schemas.errors import GreenError, ResourceLimitError
 from schemas.strict_json import Json, JsonObject
 
+MAX_IDENTIFIER: Final = 2048
+"""Characters of an issuer's, a holder's or a document's own identifier: a longer one is refused, and not repeated."""
+MAX_STATUS_ENTRIES: Final = 4
+"""Status entries of a credential that are followed; one with more is refused."""
 MAX_PRESENTATION_BYTES: Final = 16 * 1024 * 1024
 # A presentation adds two levels around a credential, which has at most strict_json.MAX_DEPTH of its own.
 MAX_PRESENTATION_DEPTH: Final = strict_json.MAX_DEPTH + 2
@@ -154,6 +159,25 @@ def proofs_of(value: JsonObject) -> tuple[JsonObject, ...]:
     found = objects(member)
     complete = not isinstance(member, list) or len(found) == len(member)
     return found if complete and all(found) else ()
+
+
+def check_identifiers(value: JsonObject) -> None:
+    """Return if issuer, holder and id are of a sane length. Raises InvalidDidError, ResourceLimitError for the id."""
+    limits: tuple[tuple[str, type[GreenError]], ...] = (
+        ("issuer", InvalidDidError),
+        ("holder", InvalidDidError),
+        ("id", ResourceLimitError),
+    )
+    for name, error in limits:
+        length = len(identifier(value.get(name)) or "")
+        if length > MAX_IDENTIFIER:
+            raise error(f"{name}: it has {length} characters; at most {MAX_IDENTIFIER} are read")
+
+
+def stated_identifier(value: Json) -> str | None:
+    """Return ``identifier`` for a report to repeat, None where it is longer than one may be."""
+    found = identifier(value)
+    return None if found is None or len(found) > MAX_IDENTIFIER else found
 
 
 def identifier(value: Json) -> str | None:

@@ -6,6 +6,7 @@ path that gets around the caps, the rate limit and the security headers.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +22,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from verifier import problems
 from verifier.client_address import ClientAddresses
-from verifier.framing import why_ambiguous
+from verifier.framing import SEND_TIMEOUT_S, why_ambiguous, why_no_path
 from verifier.limits import RateLimit, address_identity
 from verifier.problems import (
     BadRequestError,
@@ -62,9 +63,17 @@ _log = structlog.get_logger("verifier")
 class Edge:
     """An ASGI application around ``app``: refuses what no client of ours sends, and who sends too much."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        """Take the rate and the proxies of the settings, and a clock in seconds."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+    ) -> None:
+        """Take the rate and the proxies of the settings, a clock in seconds, and how long a reader may stand still."""
         self.app = app
+        self._send_timeout_s = send_timeout_s
         self._hosts = frozenset(host.lower().encode() for host in settings.hosts)
         self._clients = ClientAddresses(settings.trusted_proxies)
         self._rate = RateLimit(settings.rate_per_minute, monotonic_s=monotonic_s) if settings.rate_per_minute else None
@@ -81,7 +90,7 @@ class Edge:
             await self.app(scope, receive, send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        answer = _Answer(send, bodiless=scope["method"] == HttpMethod.HEAD)
+        answer = _Answer(send, self._send_timeout_s, bodiless=scope["method"] == HttpMethod.HEAD)
         if scope["method"] == HttpMethod.HEAD:
             # RFC 9110 §9.3.2: the same as GET but for the content, so no route has to know it.
             scope["method"] = HttpMethod.GET
@@ -93,6 +102,9 @@ class Edge:
         except RequestError as error:
             await answer.refuse(error)
         except Exception as error:
+            if answer.stalled:
+                _log.info("the client stopped reading")
+                raise
             _log.exception("failed outside the routes", kind=type(error).__name__)
             if answer.started:
                 # Half an answer must not look whole: the server cuts the connection.
@@ -129,9 +141,8 @@ def _check(scope: HTTPScope) -> None:
         raise TargetTooLongError(f"at most {MAX_TARGET_BYTES} bytes of path and query are read")
     if ambiguous := why_ambiguous(headers):
         raise BadRequestError(ambiguous)
-    if not scope["path"]:
-        # CONNECT, or GET with a host alone: what a proxy is asked for (RFC 9112 §3.2.3).
-        raise BadRequestError("the request target is not a path; this is no proxy")
+    if no_path := why_no_path(scope["path"]):
+        raise BadRequestError(no_path)
 
 
 def refuse_options(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -149,10 +160,12 @@ def refuse_options(connection: ASGIConnection[Any, Any, Any, Any], handler: Base
 class _Answer:
     """One answer on its way out."""
 
-    def __init__(self, send: Send, *, bodiless: bool) -> None:
+    def __init__(self, send: Send, timeout_s: float, *, bodiless: bool) -> None:
         self._send = send
+        self._timeout_s = timeout_s
         self._bodiless = bodiless
         self.started = False
+        self.stalled = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -162,7 +175,14 @@ class _Answer:
             message["headers"] = [*given, *(header for header in _SECURITY if header[0] not in names)]
         elif self._bodiless and message["type"] == "http.response.body":
             message["body"] = b""
-        await self._send(message)
+        # An answer in parts waits for its reader, and gives up here. A whole one the server takes at once; the
+        # connection is the server's in either case, and a proxy's to bound (docs/limits.md).
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._send(message)
+        except TimeoutError:
+            self.stalled = True
+            raise
 
     async def refuse(self, error: Exception) -> None:
         problem = problems.problem_of(error)

@@ -47,7 +47,7 @@
     │       └── HostUnreachableError            FETCH_FAILED too: no connection, so no other URL of the host either
     └── UsageError                      USAGE_ERROR (exit code 64: policy, settings, folders, arguments)
 
-Parsing and shape are schemas.errors', identifiers and keys did.errors'. All are GreenErrors.
+Parsing and shape are schemas.errors', identifiers and keys did.errors'; audit_errors and attestation.errors go on. All are GreenErrors.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ With the evidence, a verdict is a pure function: it can be made again years late
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -16,6 +17,7 @@ from verifier.errors import HostUnreachableError
 from verifier.report import EvidenceUsed
 
 Origin: TypeAlias = Literal["network", "cache", "folder", "memory"]
+_RECORDS: Final = "#records"
 Part: TypeAlias = Literal["did_documents", "status_lists", "attachments", "credentials", "remembered"]
 
 
@@ -24,8 +26,9 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``retrieved_at`` is UTC in whole seconds, absent where nothing was asked for. ``origin`` says how far the transport vouches for the bytes:
     over the network TLS named the host, in a folder anybody may have put them. ``cache``: fetched over the network
-    moments before, at ``retrieved_at``; ``memory``: kept from an earlier verification. ``unreachable``: no
-    connection to the host came about.
+    moments before, at ``retrieved_at``; ``memory``: kept from an earlier verification, which verified it; nobody but
+    this verifier writes there. ``unreachable``: no connection to the host came about. Bytes together with a
+    ``problem`` are those of a folder, used because the fetch failed.
     """
 
     url: str
@@ -46,12 +49,14 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class KnownList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A status list that this verifier has verified: its ``issuer`` signed it, at ``issued``, as the list at ``url``.
 
-    Issuer and URL together name a list: whoever serves a URL could have another issuer sign a list for it,
-    and so drive out the memory of the first. ``issued`` and ``retrieved_at`` are UTC in whole seconds.
+    Issuer, URL and purpose together name a list: whoever serves a URL could have another issuer sign a list for it,
+    and an issuer one of another purpose, and so drive out the memory of the first. ``issued`` and ``retrieved_at``
+    are UTC in whole seconds.
     """
 
     issuer: str
     url: str
+    purpose: str
     issued: str
     body: bytes
     retrieved_at: str | None = None
@@ -60,7 +65,7 @@ class KnownList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def name(self) -> str:
         """The name of this list in ``Evidence.remembered``."""
-        return name_of_list(self.issuer, self.url)
+        return name_of_list(self.issuer, self.url, self.purpose)
 
     def as_evidence(self) -> Fetched:
         """Return the list as an entry of ``Evidence.remembered``."""
@@ -69,9 +74,17 @@ class KnownList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-def name_of_list(issuer: str, url: str) -> str:
-    """Return the name in ``Evidence.remembered`` of the list that ``issuer`` publishes at ``url``."""
-    return f"{issuer} {url}"
+def name_of_records(root: str) -> str:
+    """Return the name in ``Evidence.attachments`` of the records under a Merkle root.
+
+    The root of a single record is its leaf hash, under which its receipt goes.
+    """
+    return root + _RECORDS
+
+
+def name_of_list(issuer: str, url: str, purpose: str) -> str:
+    """Return the name in ``Evidence.remembered`` of the list that ``issuer`` publishes at ``url`` for ``purpose``."""
+    return f"{issuer} {purpose} {url}"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +92,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     ``did_documents`` by DID; ``status_lists`` by URL; ``attachments`` by what they must be: the digest
     of evidence bytes (digestMultibase) or of an enrolment record, the leaf hash of a record (its receipt), the Merkle
-    root of a window's records (their lines), or the JWK thumbprint URI of a node's public key (RFC 9278).
+    root of a window's records (their lines, name_of_records), or the JWK thumbprint URI of a node's public key (RFC 9278).
     ``credentials``: window credentials by their id, for the receipts that name them.
     ``remembered``: by name_of_list, the newest version of a status list that was verified earlier.
     """
@@ -106,22 +119,33 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         But for what is remembered just as it was fetched again: that has no part in a verdict.
         """
         for part in get_args(Part):
-            for name, fetched in sorted(getattr(self, part).items()):
-                offered = self.status_lists.get(fetched.url) if part == "remembered" else None
-                if offered is None or offered.body != fetched.body:
-                    yield part, name, fetched
+            yield from self._entries(part, getattr(self, part))
 
-    def used(self, named: Container[str]) -> tuple[EvidenceUsed, ...]:
+    def _entries(self, part: Part, names: Iterable[str]) -> Iterator[tuple[Part, str, Fetched]]:
+        entries: Mapping[str, Fetched] = getattr(self, part)
+        for name in sorted(names):
+            offered = self.status_lists.get(entries[name].url) if part == "remembered" else None
+            if offered is None or offered.body != entries[name].body:
+                yield part, name, entries[name]
+
+    def used(self, named: AbstractSet[str]) -> tuple[EvidenceUsed, ...]:
         """Return the list for a report, where each came from, when, and its digest, of what a document names.
 
         A document names a DID, a status list, a digest or a key literally; whatever else a folder holds
         had no part in the verdict.
         """
         return tuple(
-            _used(fetched)
-            for part, name, fetched in self.items()
-            if (fetched.url if part == "remembered" else name) in named
+            _used(fetched) for part in get_args(Part) for _, _, fetched in self._entries(part, self._named(part, named))
         )
+
+    def _named(self, part: Part, named: AbstractSet[str]) -> Iterable[str]:
+        """Return the names of the entries that are named, in no order: either side may be many thousands."""
+        entries: Mapping[str, Fetched] = getattr(self, part)
+        if part == "remembered":
+            return [name for name, fetched in entries.items() if fetched.url in named]
+        if len(entries) <= len(named):
+            return [name for name in entries if name.removesuffix(_RECORDS) in named]
+        return {name for text in named for name in (text, text + _RECORDS) if name in entries}
 
 
 NOTHING = Evidence()

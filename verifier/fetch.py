@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from schemas import times
@@ -26,6 +27,7 @@ from schemas.errors import GreenError, ParsingError
 from verifier.addresses import Target, is_loopback, judge, target_of
 from verifier.errors import FetchBlockedError, FetchFailedError, HostUnreachableError, ResourceLimitError
 from verifier.evidence import Fetched, absent
+from verifier.network import Network
 
 TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 2.0
@@ -37,7 +39,9 @@ _RESOLVER_THREADS: Final = 32
 _OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-_CHUNK: Final = 64 * 1024
+MAX_PIECES: Final = 4096
+"""Pieces of a body, each a chunk or a part of one: a body of single bytes would be all work."""
+_PIECES_IN_A_TURN: Final = 32
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([^";]*)', re.IGNORECASE)
 
 
@@ -126,7 +130,7 @@ class EgressClient:
         if scheme == "https" and target.scheme != "https":
             raise FetchBlockedError("http is for this machine's loopback only")
         failure: Exception = FetchFailedError("the host has no address")
-        async with self._transport or network() as transport:
+        async with self._transport or network(max_bytes=self._max_bytes) as transport:
             for address in addresses[:MAX_ADDRESSES]:
                 try:
                     answer = await self._get(transport, scheme, target, address, accept)
@@ -187,10 +191,14 @@ class EgressClient:
         if encoding not in {"identity", "gzip"}:
             raise FetchFailedError("the answer is in a content encoding that was not asked for")
         inflate = zlib.decompressobj(_GZIP_WINDOW) if encoding == "gzip" else None
-        body, received = bytearray(), 0
-        async for chunk in response.aiter_raw(_CHUNK):
-            received += len(chunk)
-            body += _inflated(inflate, chunk, self._max_bytes + 1 - len(body)) if inflate else chunk
+        body, received, pieces = bytearray(), 0, 0
+        async for piece in response.aiter_raw():
+            received, pieces = received + len(piece), pieces + 1
+            if pieces > MAX_PIECES:
+                raise FetchFailedError(f"the answer comes in more than {MAX_PIECES} pieces")
+            if pieces % _PIECES_IN_A_TURN == 0:
+                await asyncio.sleep(0)
+            body += _inflated(inflate, piece, self._max_bytes + 1 - len(body)) if inflate else piece
             if max(received, len(body)) > self._max_bytes:
                 raise ResourceLimitError(f"the answer has more than {self._max_bytes} bytes")
         if inflate is not None and not inflate.eof:
@@ -213,10 +221,14 @@ def _inflated(inflate: zlib._Decompress, chunk: bytes, room: int) -> bytes:
     return inflated
 
 
-def network(context: ssl.SSLContext | None = None) -> httpx.AsyncHTTPTransport:
-    """Return a transport to the real network: no proxy, no connection kept, ``context`` (tls_context) for https."""
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncHTTPTransport(verify=context or _tls(), trust_env=False, limits=limits)
+def network(
+    context: ssl.SSLContext | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    backend: httpcore.AsyncNetworkBackend | None = None,
+) -> Network:
+    """Return a transport to the real network, for bodies of ``max_bytes``; ``context`` (tls_context) for https."""
+    return Network(context or _tls(), max_bytes=max_bytes, backend=backend)
 
 
 def tls_context() -> ssl.SSLContext:

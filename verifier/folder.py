@@ -20,14 +20,19 @@ from schemas.errors import FormatError
 from schemas.receipt import parse_receipt
 from schemas.strict_json import JsonObject
 from schemas.window_record import decode_records
-from verifier.document import Kind, kind_of, strings
+from verifier.document import Kind, kind_of, objects, strings
 from verifier.document import identifier as issuer_of
-from verifier.errors import UsageError
-from verifier.evidence import Evidence, Fetched, Part, name_of_list
+from verifier.errors import FetchFailedError, UsageError
+from verifier.evidence import Evidence, Fetched, Part, name_of_list, name_of_records
+from verifier.whole_files import read_whole, replace_whole
 
 MANIFEST: Final = "evidence.json"
 MAX_FILES: Final = 2000
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+MAX_FOLDER_BYTES: Final = 256 * 1024 * 1024
+"""Of all files together that are read; larger ones than MAX_FILE_BYTES are not."""
+
+MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 _STATUS_LIST_TYPES: Final = frozenset({"StatusList2021Credential", "BitstringStatusListCredential"})
 
 
@@ -58,12 +63,13 @@ def load_folder(folder: Path) -> Evidence:
     its thumbprint URI, a receipt under its record's leaf hash, a window's records under their Merkle root, every file
     also under the digest of its bytes. Of two versions of a status list the one issued
     later counts, of two DID documents the one retrieved later. A list that the manifest says was remembered is
-    not offered: it counts where it is the later one. Raises UsageError if it cannot be read.
+    not offered: it counts where it is the later one. Raises UsageError if it cannot be read or holds too much:
+    what was left out might be the list that revokes.
     """
     try:
         manifest = _read_manifest(folder)
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)[:MAX_FILES]
-        found = [item for path in files for item in _recognize(path, manifest)]
+        files = {entry.file: entry for entry in reversed(manifest.entries)}
+        found = [item for path in _files(folder) for item in _recognize(path, files.get(path.name))]
     except OSError as error:
         raise UsageError(f"the evidence folder {folder} cannot be read: {error.strerror}") from error
     parts: dict[Part, dict[str, Fetched]] = {part: {} for part in get_args(Part)}
@@ -80,22 +86,45 @@ def save(evidence: Evidence, folder: Path) -> None:
 
     Evidence of several documents may lie in one folder: the manifest keeps what it listed, but for what is
     now known better. Of two versions of a status list the later one counts from then on; whoever wants to
-    replay an earlier verdict keeps it in a folder of its own. Raises UsageError if the folder cannot be written.
+    replay an earlier verdict keeps it in a folder of its own. What was never asked for, since it lay beyond what a
+    verification may fetch, is no evidence of anything and is left out. Each file is replaced at once, and links in
+    the folder are not followed. Raises UsageError if the folder cannot be written.
     """
+    kept = [(part, name, fetched) for part, name, fetched in evidence.items() if not _never_asked_for(fetched)]
     entries: list[_Entry] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        known = {(part, name) for part, name, _ in evidence.items()}
+        known = {(part, name) for part, name, _ in kept}
         entries += [entry for entry in _read_manifest(folder).entries if (entry.part, entry.name) not in known]
-        for part, name, fetched in evidence.items():
+        for part, name, fetched in kept:
             file = None if fetched.body is None else _file_name(part, fetched.body)
             if file is not None and fetched.body is not None:
-                (folder / file).write_bytes(fetched.body)
+                replace_whole(folder / file, fetched.body)
             entries.append(_entry(part, name, fetched, file))
         content = msgspec.json.encode(_Manifest(version=1, entries=tuple(entries)))
-        (folder / MANIFEST).write_bytes(msgspec.json.format(content, indent=2) + b"\n")
+        replace_whole(folder / MANIFEST, msgspec.json.format(content, indent=2) + b"\n")
     except OSError as error:
         raise UsageError(f"the evidence cannot be saved in {folder}: {error.strerror}") from error
+
+
+def _never_asked_for(fetched: Fetched) -> bool:
+    failed = fetched.body is None and fetched.problem == FetchFailedError.name
+    return failed and fetched.origin == "network" and fetched.retrieved_at is None
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files to read, in a fixed order. Raises UsageError where they are too many, and OSError."""
+    found, size = [], 0
+    for path in folder.iterdir():
+        if path.is_file() and path.name != MANIFEST and path.stat().st_size <= MAX_FILE_BYTES:
+            found.append(path)
+            size += path.stat().st_size
+        if len(found) > MAX_FILES or size > MAX_FOLDER_BYTES:
+            raise UsageError(
+                f"the evidence folder {folder} holds more than {MAX_FILES} files or {MAX_FOLDER_BYTES} bytes: "
+                "keep the evidence of each verification in a folder of its own"
+            )
+    return sorted(found)
 
 
 def _file_name(part: Part, body: bytes) -> str:
@@ -128,17 +157,15 @@ def _read_manifest(folder: Path) -> _Manifest:
     if not path.is_file():
         return _Manifest(version=1, entries=())
     try:
-        return msgspec.convert(strict_json.parse(path.read_bytes()), _Manifest)
+        raw = read_whole(path, max_bytes=MAX_MANIFEST_BYTES)
+        return msgspec.convert(strict_json.parse(raw, max_bytes=MAX_MANIFEST_BYTES), _Manifest)
     except (FormatError, msgspec.ValidationError) as error:
         raise UsageError(f"{path} is not a list of evidence: {error}") from error
 
 
-def _recognize(path: Path, manifest: _Manifest) -> Iterator[tuple[Part, str, str, Fetched]]:
-    """Yield (part, name, age to compare versions by, content) of a file; nothing for one that is too large."""
-    if path.stat().st_size > MAX_FILE_BYTES:
-        return
-    body = path.read_bytes()
-    entry = next((entry for entry in manifest.entries if entry.file == path.name), None)
+def _recognize(path: Path, entry: _Entry | None) -> Iterator[tuple[Part, str, str, Fetched]]:
+    """Yield (part, name, age to compare versions by, content) of a file; ``entry`` is its line in the manifest."""
+    body = read_whole(path, max_bytes=MAX_FILE_BYTES)
     if entry is None:
         modified = times.render_seconds(datetime.fromtimestamp(path.stat().st_mtime, tz=UTC))
         entry = _Entry(part="attachments", name="", url=path.name, retrieved_at=modified)
@@ -156,7 +183,8 @@ def _recognize(path: Path, manifest: _Manifest) -> Iterator[tuple[Part, str, str
     elif isinstance(identifier, str) and _STATUS_LIST_TYPES & set(strings(value.get("type"))):
         issued = str(value.get("issuanceDate", value.get("validFrom", "")))
         if entry.part == "remembered":
-            yield "remembered", name_of_list(issuer_of(value.get("issuer")) or "", identifier), issued, fetched
+            name = name_of_list(issuer_of(value.get("issuer")) or "", identifier, _purpose(value))
+            yield "remembered", name, issued, fetched
         else:
             yield "status_lists", identifier, issued, fetched
     elif kind_of(value) is Kind.WINDOW and isinstance(identifier, str):
@@ -165,6 +193,13 @@ def _recognize(path: Path, manifest: _Manifest) -> Iterator[tuple[Part, str, str
         yield from _receipt(body, age, fetched)
     elif "kty" in value:
         yield from _key(value, age, fetched)
+    else:
+        # A single record is an object as well.
+        yield from _records(body, age, fetched)
+
+
+def _purpose(listed: JsonObject) -> str:
+    return next((str(subject.get("statusPurpose")) for subject in objects(listed.get("credentialSubject"))), "")
 
 
 def _key(value: JsonObject, age: str, fetched: Fetched) -> Iterator[tuple[Part, str, str, Fetched]]:
@@ -184,7 +219,7 @@ def _receipt(body: bytes, age: str, fetched: Fetched) -> Iterator[tuple[Part, st
 def _records(body: bytes, age: str, fetched: Fetched) -> Iterator[tuple[Part, str, str, Fetched]]:
     """Yield the records of a window, one a line; anything else is a file of no kind that is known."""
     try:
-        yield "attachments", decode_records(body).merkle_root, age, fetched
+        yield "attachments", name_of_records(decode_records(body).merkle_root), age, fetched
     except FormatError:
         return
 

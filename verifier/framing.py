@@ -7,6 +7,19 @@ where there are chunks too, and closes the connection after the answer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+SEND_TIMEOUT_S: Final = 30.0
+"""How long one part of an answer may wait for a reader, in seconds, before the work on it ends."""
+
+
+def why_no_path(path: str) -> str | None:
+    """Return why a request target is not a path, None where it is one.
+
+    CONNECT has a host for its target, OPTIONS may have ``*`` (RFC 9112 §3.2.3, §3.2.4). Of an absolute URL as target the
+    server hands on the path alone.
+    """
+    return None if path.startswith("/") else "the request target is not a path; this is no proxy"
 
 
 def why_ambiguous(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -18,7 +18,17 @@ from schemas.errors import FormatError
 from schemas.lexical import DIGEST
 from schemas.profile import TPM_QUOTE
 from schemas.strict_json import JsonObject
-from verifier.document import OURS, Document, Kind, identifier, kind_of, objects, parse, strings
+from verifier.document import (
+    MAX_STATUS_ENTRIES,
+    OURS,
+    Document,
+    Kind,
+    identifier,
+    kind_of,
+    objects,
+    parse,
+    strings,
+)
 from verifier.errors import FetchFailedError
 from verifier.evidence import Evidence, Fetched, Part, absent
 from verifier.fetch import Fetcher
@@ -48,6 +58,10 @@ KEY_TYPES: Final = ("application/jwk+json", "application/json")
 
 MAX_CREDENTIALS: Final = 1000
 _AT_ONCE: Final = 8
+# Pieces of evidence of one credential that anything is fetched for; ours have one.
+_MAX_EVIDENCE: Final = 16
+# What lies beyond the budget is noted so many times; of the rest, the checks say that it is not at hand.
+_MAX_NOTED: Final = 256
 
 
 class Need(NamedTuple):
@@ -114,12 +128,12 @@ def window_of(document: Document, evidence: Evidence) -> Document | None:
         return None
 
 
-def named_lists(document: Document) -> set[tuple[str, str]]:
-    """Return (issuer, URL) of every status list that the document's credentials name, in no order."""
+def named_lists(document: Document) -> set[tuple[str, str, str]]:
+    """Return (issuer, URL, purpose) of every status list that the document's credentials name, in no order."""
     return {
-        (identifier(credential.get("issuer")) or "", need.url)
+        (identifier(credential.get("issuer")) or "", url, purpose)
         for credential in _credentials(document)
-        for need in _status_lists(credential)
+        for url, purpose in _pointers(credential)
     }
 
 
@@ -142,18 +156,28 @@ def _did_documents(dids: Iterable[str | None]) -> Iterator[Need]:
 
 
 def _status_lists(credential: JsonObject) -> Iterator[Need]:
-    for entry in objects(credential.get("credentialStatus")):
-        for member in ("statusListCredential", "suspensionListCredential"):
+    for url, _ in _pointers(credential):
+        yield Need("status_lists", url, url, CREDENTIAL_TYPES)
+
+
+def _pointers(credential: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield (URL, purpose) of the status lists that a credential names."""
+    # A credential with more entries is refused, whatever they say.
+    for entry in objects(credential.get("credentialStatus"))[:MAX_STATUS_ENTRIES]:
+        for member, purpose in (
+            ("statusListCredential", entry.get("statusPurpose")),
+            ("suspensionListCredential", "suspension"),
+        ):
             url = entry.get(member)
             # A list inside the credential that names it would be a circle (the status step says so).
             if isinstance(url, str) and url != credential.get("id"):
-                yield Need("status_lists", url, url, CREDENTIAL_TYPES)
+                yield url, purpose if isinstance(purpose, str) else ""
 
 
 def _attachments(credential: JsonObject, hosts: set[str]) -> Iterator[Need]:
     if kind_of(credential) not in OURS:
         return
-    for entry in objects(credential.get("evidence")):
+    for entry in objects(credential.get("evidence"))[:_MAX_EVIDENCE]:
         url, digest = entry.get("id"), entry.get("digestMultibase")
         if not (isinstance(url, str) and isinstance(digest, str)) or _authority(url) not in hosts:
             continue
@@ -192,7 +216,7 @@ async def gather(
 ) -> Evidence:
     """Return ``evidence`` together with what was missing, fetched within ``budget``.
 
-    What lies beyond the budget is recorded as absent; the indispensable is fetched first. A receipt's window is
+    What lies beyond the budget is recorded as absent (the first 256 of it); the indispensable is fetched first. A receipt's window is
     fetched first, and then what that needs, within the same budget.
     """
     if document.kind is Kind.RECEIPT and window_of(document, evidence) is None:
@@ -207,7 +231,7 @@ async def gather(
         )
         if window_of(document, evidence) is None:
             return evidence
-    needs = missing(document, evidence, with_attachments=with_attachments)
+    needs = missing(document, evidence, with_attachments=with_attachments)[: budget.fetches + _MAX_NOTED]
     found = await _fetch_all(needs[: budget.fetches], fetcher, budget)
     over = FetchFailedError(f"not fetched: a verification fetches at most {budget.fetches} documents")
     found += [absent(need.url, over, origin="network") for need in needs[budget.fetches :]]

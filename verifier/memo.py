@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.errors import GreenError, ResourceLimitError
@@ -11,6 +12,7 @@ from verifier.controllers import Controller
 from verifier.enrolment import Enrolment
 from verifier.errors import StatusRetrievalError
 from verifier.evidence import KnownList
+from verifier.work import Forms
 
 T = TypeVar("T")
 
@@ -38,20 +40,36 @@ class Once(Generic[T]):
         return found
 
 
+class Weight(StrEnum):
+    """What the bits of a list decide."""
+
+    FULL = "full"
+    """Whatever they say."""
+    SET_ONLY = "set only"
+    """Its validity is over: what it sets is set, what it leaves clear may have been set since."""
+    IN_DOUBT = "in doubt"
+    """Nobody vouches for the key that signed it: what it sets leaves the matter open, what it leaves clear says nothing."""
+
+
 class VerifiedList(NamedTuple):
-    """A status list that verified: its URL, its date, its bits, and how it came here (as verifier.evidence.Fetched)."""
+    """A status list that verified: its URL, its date, its bits, and how it came here (as verifier.evidence.Fetched).
+
+    Of a remembered list, ``weight`` and ``flaw``: what keeps it from counting like one that is offered now, in words.
+    """
 
     url: str
     issued: str
     bits: bytes
     retrieved_at: str | None
     from_host: bool
+    weight: Weight = Weight.FULL
+    flaw: str | None = None
 
 
 class Lists(NamedTuple):
     """What is known of one list: as it is offered (or why it cannot be had), and as it is remembered, if it is.
 
-    ``remembered`` is None as well where it is the same list, or does not verify.
+    ``remembered`` is None as well where it is the same list, or is no such list at all.
     """
 
     offered: VerifiedList | StatusRetrievalError
@@ -75,6 +93,8 @@ class Room:
 class Memo:
     """What the credentials of one verdict share: DID documents and enrolment records read, status lists verified.
 
+    And the canonical forms of foreign ones, with the budget that these have together.
+
     Each is a function of the evidence, the policy and the time alone, which are the same for all of them.
     ``worth_keeping`` is an outcome: by name_of_list, the lists that verified, and that say more than what
     was remembered. Whoever asks for a verdict may hand in a Memo, a new one each time, and keep those.
@@ -83,5 +103,6 @@ class Memo:
     controllers: Once[Controller] = field(default_factory=Once)
     status_lists: Once[Lists] = field(default_factory=Once)
     enrolments: Once[Enrolment] = field(default_factory=Once)
+    forms: Forms = field(default_factory=Forms)
     room: Room = field(default_factory=Room)
     worth_keeping: dict[str, KnownList] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from schemas.errors import MalformedValueError
@@ -24,3 +24,11 @@ def read_moment(value: Json, member: str) -> datetime:
         return datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise MalformedValueError(f"{member}: {value[:40]} is not a time of the calendar") from error
+
+
+def later(moment: datetime, seconds: int) -> datetime:
+    """Return the time so many seconds after ``moment``, at most the last that a calendar has."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

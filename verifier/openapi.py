@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
 from verifier.challenges import MAX_DOMAIN
@@ -67,8 +67,8 @@ def _responses(status: int, description: str, schema: Schema) -> dict[str, OpenA
     }
 
 
-def _verdicts() -> dict[str, OpenAPIResponse]:
-    found = _responses(200, "The document verifies.", _VERDICT)
+def _verdicts() -> dict[str, OpenAPIResponse | Reference]:
+    found: dict[str, OpenAPIResponse | Reference] = {**_responses(200, "The document verifies.", _VERDICT)}
     found["400"] = OpenAPIResponse(
         description="The document does not verify (JSON), or the request is malformed (a problem document).",
         content={
@@ -129,3 +129,28 @@ class PresentationOperation(Operation):
         options = {"challenge": _MAYBE_TEXT, "domain": _MAYBE_TEXT, "allowSimulated": _ALLOW}
         self.request_body = _body("verifiablePresentation", options)
         self.responses = {**_verdicts()}
+
+
+@dataclass
+class ReceiptOperation(Operation):
+    """POST /receipts/verify."""
+
+    def __post_init__(self) -> None:
+        """Describe the body and the answers."""
+        schema = Schema(
+            type=_OBJECT,
+            required=["receipt"],
+            properties={
+                "receipt": Schema(type=_OBJECT, description="A record of a window, with its inclusion proof."),
+                "windowCredential": Schema(
+                    type=_OBJECT,
+                    description="The window's credential; without it, it is fetched from where it is named.",
+                ),
+                "options": Schema(
+                    type=_OBJECT,
+                    properties={"challenge": _MAYBE_TEXT, "domain": _MAYBE_TEXT, "allowSimulated": _ALLOW},
+                ),
+            },
+        )
+        self.request_body = RequestBody(content={_JSON: OpenAPIMediaType(schema=schema)}, required=True)
+        self.responses = _verdicts()

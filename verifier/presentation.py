@@ -12,7 +12,7 @@ from schemas.errors import GreenError, SchemaInvalidError
 from schemas.strict_json import Json, JsonObject
 from verifier.case import Case
 from verifier.context import Profile, check_contexts
-from verifier.document import Kind, identifier, objects, proofs_of
+from verifier.document import Kind, check_identifiers, identifier, objects, proofs_of
 from verifier.errors import (
     HolderBindingError,
     InvalidChallengeError,
@@ -22,10 +22,12 @@ from verifier.errors import (
     TypeMismatchError,
 )
 from verifier.notices import Notice
-from verifier.report import Finding, Outcome, Report, Result, failed, passed, skipped, undecided, warning
+from verifier.report import Finding, Outcome, Report, Result, cut, failed, passed, skipped, undecided, warning
 from verifier.spelling import check_spelling
 
 MAX_CREDENTIALS: Final = 1000
+# So that what is said of a credential is not cut off after its name.
+_MAX_NAME: Final = 200
 
 
 class Standing(StrEnum):
@@ -70,6 +72,7 @@ def check_model(case: PresentationCase) -> Iterable[Finding]:
     """Yield that the document is a presentation of embedded credentials. VC Data Model 1.1 §4.10."""
     if case.document.kind is not Kind.PRESENTATION:
         raise TypeMismatchError('type: it must name "VerifiablePresentation", and no credential')
+    check_identifiers(case.value)
     held = case.value.get("verifiableCredential")
     entries: list[Json] = held if isinstance(held, list) else [held]
     if not entries:
@@ -142,7 +145,7 @@ def check_credentials(case: PresentationCase) -> Iterable[Finding]:
 
 
 def _verdict(index: int, report: Report) -> Finding:
-    name = f"credential {index + 1} ({report.id or 'without id'})"
+    name = f"credential {index + 1} ({cut(report.id or 'without id', _MAX_NAME)})"
     if report.outcome is Outcome.VERIFIED:
         return passed(f"{name} verifies by itself")
     result = Result.FAILED if report.outcome is Outcome.REFUSED else Result.INCONCLUSIVE

@@ -9,17 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verifier.document import Kind
 from verifier.report import Outcome, Report, Result, findings_of
 from verifier.visible import visible
 
-_MARKS: Final = {
+MARKS: Final = {
     Result.PASSED: ("✓", "green"),
     Result.WARNING: ("!", "yellow"),
     Result.SKIPPED: ("·", "dim"),
     Result.INCONCLUSIVE: ("?", "magenta"),
     Result.FAILED: ("✗", "red"),
 }
-_OUTCOMES: Final = {
+OUTCOMES: Final = {
     Outcome.VERIFIED: ("✓ VERIFIED", "bold green"),
     Outcome.REFUSED: ("✗ REFUSED", "bold red"),
     Outcome.INCONCLUSIVE: ("? INCONCLUSIVE", "bold magenta"),
@@ -36,13 +37,16 @@ _FACTS: Final = (
     ("operationalEmissionsGco2e", "emissions (g CO2e)"),
     ("carbonIntensityGco2ePerKwh", "grid (g CO2e/kWh)"),
     ("carbonIntensitySource", "grid data"),
+    ("windowSequence", "window"),
+    ("recordCount", "records in it"),
     ("measurementMethod", "measured by"),
     ("assurance", "assurance"),
 )
+_INSIDE: Final = "The window's credential that this rests on"
 LEGEND: Final = "✓ holds   ! holds, and you should know   · not checked   ? could not be checked   ✗ does not hold"
 
 
-class _Console(Console):
+class PlainConsole(Console):
     """A console that leaves a reader's going away to its caller: rich's own would exit with 1, our "refused"."""
 
     def on_broken_pipe(self) -> None:
@@ -52,19 +56,20 @@ class _Console(Console):
 
 def show(report: Report, stream: TextIO) -> None:
     """Write ``report`` to ``stream``; in colours only where that is a terminal. Raises BrokenPipeError."""
-    console = _Console(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    console = PlainConsole(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
     console.print(_headline(report))
     console.print(_facts_table(report))
     console.print(_steps(report))
     for number, inner in enumerate(report.credentials, start=1):
-        console.print(Text(f"\nCredential {number} of {len(report.credentials)}", style="bold"))
+        title = f"Credential {number} of {len(report.credentials)}" if report.kind == Kind.PRESENTATION else _INSIDE
+        console.print(Text(f"\n{title}", style="bold"))
         show(inner, stream)
     if not report.credentials:
         console.print(Text(LEGEND, style="dim"))
 
 
 def _headline(report: Report) -> Text:
-    words, style = _OUTCOMES[report.outcome]
+    words, style = OUTCOMES[report.outcome]
     line = Text(words, style=style)
     if report.outcome is Outcome.VERIFIED:
         warned = ", ".join(dict.fromkeys(finding.problem or "" for finding in report.warnings))
@@ -103,7 +108,7 @@ def _steps(report: Report) -> Table:
     table.add_column(overflow="fold")
     for check in report.checks:
         for number, finding in enumerate(findings_of(check)):
-            mark, style = _MARKS[finding.result]
+            mark, style = MARKS[finding.result]
             detail = Text(visible(finding.detail))
             if finding.problem is not None:
                 detail.append(f"  [{visible(finding.problem)}]", style=style)

@@ -39,6 +39,14 @@ class Result(StrEnum):
 
 _SEVERITY: Final = (Result.SKIPPED, Result.PASSED, Result.WARNING, Result.INCONCLUSIVE, Result.FAILED)
 
+MAX_DETAIL: Final = 500
+"""Characters of one finding's words: what a document says of itself is repeated in them, however long it is."""
+MAX_LISTED: Final = 4 * 1024 * 1024
+"""Characters that the lists of findings take in one report; in all reports on the credentials inside, as many again."""
+MAX_PROBLEMS: Final = 256
+"""Problems that are named one by one outside of the report."""
+_FINDING_CHARACTERS: Final = 64
+
 
 class Spec(msgspec.Struct, frozen=True):
     """The rule that a step applies: its name, and where it can be read."""
@@ -53,6 +61,11 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     result: Result
     detail: str
     problem: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut words that are too long: they repeat what a stranger wrote, for each of a thousand credentials."""
+        if len(self.detail) > MAX_DETAIL:
+            msgspec.structs.force_setattr(self, "detail", cut(self.detail, MAX_DETAIL))
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -121,9 +134,51 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Every warning of the report's own steps."""
         return tuple(f for check in self.checks for f in findings_of(check) if f.result is Result.WARNING)
 
+    @property
+    def first_problems(self) -> tuple[Finding, ...]:
+        """``problems``, but of more than MAX_PROBLEMS the first, and one that says how many the report has besides."""
+        found = self.problems
+        if len(found) <= MAX_PROBLEMS:
+            return found
+        return (*found[:MAX_PROBLEMS], undecided(Notice.NOT_LISTED, f"the report has {len(found) - MAX_PROBLEMS} more"))
+
     def to_json(self) -> bytes:
         """Return the canonical JSON bytes (RFC 8785): equal reports have equal bytes."""
         return jcs.canonical_bytes(msgspec.to_builtins(self))
+
+
+class Space:
+    """How many characters the lists of findings may still take in one report.
+
+    With it, no document makes a report much longer than itself: each check has one summary of at most MAX_DETAIL,
+    and all lists of findings together take MAX_LISTED.
+    """
+
+    def __init__(self, characters: int = MAX_LISTED) -> None:
+        self._left = characters
+
+    def listed(self, found: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Return the findings to list, in order; where they do not all fit, the worst of them, and how many are left out."""
+        if len(found) < 2:  # noqa: PLR2004 - a single finding is the check's summary
+            return ()
+        kept: set[int] = set()
+        for place in sorted(range(len(found)), key=lambda place: -_SEVERITY.index(found[place].result)):
+            self._left -= len(found[place].detail) + _FINDING_CHARACTERS
+            if self._left < 0:
+                break
+            kept.add(place)
+        if not kept:
+            return ()
+        rest = len(found) - len(kept)
+        more = (
+            (skipped(f"{rest} more findings of this step are not listed: the report is long enough"),) if rest else ()
+        )
+        return (*(finding for place, finding in enumerate(found) if place in kept), *more)
+
+
+def cut(text: str, most: int) -> str:
+    """Return at most ``most`` characters of a text, the last one an ellipsis where it was longer."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def passed(detail: str) -> Finding:
@@ -162,8 +217,11 @@ def finding_of(error: GreenError) -> Finding:
     return failed(error)
 
 
-def conclude(step: str, spec: Spec, findings: Sequence[Finding]) -> Check:
-    """Return the check of a step from what it found: the worst result, with the first finding of that kind."""
+def conclude(step: str, spec: Spec, findings: Sequence[Finding], space: Space | None = None) -> Check:
+    """Return the check of a step from what it found: the worst result, with the first finding of that kind.
+
+    All findings are listed beside it, as far as there is ``space``.
+    """
     # A step that finds nothing to say has not shown that anything holds.
     found = tuple(findings) or (undecided(Notice.NOT_CHECKED, "the step came to no finding"),)
     worst = max(found, key=lambda finding: _SEVERITY.index(finding.result))
@@ -173,7 +231,7 @@ def conclude(step: str, spec: Spec, findings: Sequence[Finding]) -> Check:
         detail=worst.detail,
         spec=spec,
         problem=worst.problem,
-        findings=found if len(found) > 1 else (),
+        findings=(space or Space()).listed(found),
     )
 
 

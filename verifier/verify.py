@@ -21,14 +21,27 @@ from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 from verifier import presentation
 from verifier.case import Case, Engines, Step, walk
-from verifier.document import Document, Kind, embedded, identifier, objects
+from verifier.document import Document, Kind, embedded, objects, stated_identifier
 from verifier.evidence import NOTHING, Evidence
 from verifier.memo import Memo
 from verifier.notices import Notice
 from verifier.policy import Policy
 from verifier.presentation import Expectation, Member, PresentationCase
-from verifier.report import Check, Outcome, Report, Spec, conclude, failed, obstacles, outcome_of, skipped, undecided
+from verifier.report import (
+    Check,
+    Outcome,
+    Report,
+    Space,
+    Spec,
+    conclude,
+    failed,
+    obstacles,
+    outcome_of,
+    skipped,
+    undecided,
+)
 from verifier.steps import claims, double_counting, evidence, keys, proof, shape, status, validity
+from verifier.steps.sequence import check_sequence
 from verifier.suspicious import strings_within
 from verifier.verify_receipt import ESSENTIAL, RECEIPT_STEPS, Judged, ReceiptCase, finished
 
@@ -68,7 +81,7 @@ PRESENTATION_STEPS: Final[tuple[Step[PresentationCase], ...]] = (
     Step("challenge", presentation.check_challenge, _INTEGRITY, needs=("parse", "model")),
     Step("validity", validity.check_proofs_current, _INTEGRITY, needs=("parse", "model")),
     Step("credentials", presentation.check_credentials, _MODEL, needs=("parse", "model")),
-    Step("holder", presentation.check_holder, _TRUST, needs=("parse", "model")),
+    Step("holder", presentation.check_holder, _TRUST, needs=("parse", "model", "holder-key")),
     Step("double-counting", double_counting.check_double_counting, _FORMATS, needs=("parse", "model")),
 )
 
@@ -121,17 +134,15 @@ def verify_presentation(
     ``expectation`` is the challenge and the domain that this verifier gave out, and how the challenge stands.
     As verify_credential.
     """
-    tools, shared = engines or _default_engines(), memo or Memo()
+    tools, shared, space = engines or _default_engines(), memo or Memo(), Space()
 
     def judge(value: JsonObject) -> Member:
         try:
             inner = embedded(value)
         except GreenError as error:
-            return Member(value, refused_at_gate(b"", error, policy, now), None)
-        one = Case(document=inner, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared)
-        # What the inner verdicts rest on is what the whole rests on: once in the report is enough.
-        report = msgspec.structs.replace(_judge(one), evidence=(), policy=None)
-        return Member(value, report, one.credential)
+            return Member(value, refused_at_gate(b"", error, None, now), None)
+        one = Case(document=inner, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared, space=space)
+        return Member(value, _report(one, walk(CREDENTIAL_STEPS, one), _ESSENTIAL, inner=True), one.credential)
 
     case = PresentationCase(
         document=document,
@@ -145,7 +156,7 @@ def verify_presentation(
     )
     checks = walk(PRESENTATION_STEPS, case)
     report = _report(case, checks, _ESSENTIAL_IN_PRESENTATION)
-    holder = identifier(document.value.get("holder"))
+    holder = stated_identifier(document.value.get("holder"))
     inner = tuple(member.report for member in case.members)
     return msgspec.structs.replace(report, holder=holder, credentials=inner)
 
@@ -166,10 +177,7 @@ def verify_receipt(
     tools, shared = engines or _default_engines(), memo or Memo()
 
     def judge(window: Document) -> Judged:
-        one = Case(document=window, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared)
-        report = _judge(one)
-        credential = one.credential if isinstance(one.credential, GreenComputeWindowCredential) else None
-        return Judged(report, credential, one.window)
+        return judge_window(window, evidence, policy, now, engines=tools, memo=shared)
 
     case = ReceiptCase(
         document=document, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared, judge=judge
@@ -180,6 +188,46 @@ def verify_receipt(
     return finished(case, report)
 
 
+def judge_window(
+    document: Document, evidence: Evidence, policy: Policy, now: datetime, *, engines: Engines, memo: Memo
+) -> Judged:
+    """Return the verdict on a window's credential with what it was seen to be made from: for whoever goes on from it.
+
+    As verify_credential. What is there besides the report is None where it was not shown.
+    """
+    case = Case(document=document, evidence=evidence, policy=policy, now=now, engines=engines, memo=memo)
+    report = _judge(case)
+    credential = case.credential if isinstance(case.credential, GreenComputeWindowCredential) else None
+    return Judged(report, credential, case.window, case.enrolment)
+
+
+def verify_window(
+    document: Document,
+    previous: Document,
+    evidence: Evidence,
+    policy: Policy,
+    now: datetime,
+    *,
+    engines: Engines | None = None,
+    memo: Memo | None = None,
+) -> Report:
+    """Return the verdict on a window's credential, and whether it follows from ``previous``, one before it.
+
+    As verify_credential; the report has the step ``sequence`` besides, and the report on ``previous`` inside.
+    """
+    tools, shared = engines or _default_engines(), memo or Memo()
+    later, earlier = (
+        Case(document=one, evidence=evidence, policy=policy, now=now, engines=tools, memo=shared)
+        for one in (document, previous)
+    )
+    checks, before = walk(CREDENTIAL_STEPS, later), _judge(earlier)
+    checks += (conclude("sequence", _RATS, [*check_sequence(later, earlier, before)]),)
+    inner = msgspec.structs.replace(before, evidence=(), policy=None)
+    report = _report(later, checks, _ESSENTIAL)
+    used = tuple(dict.fromkeys((*report.evidence, *before.evidence)))
+    return msgspec.structs.replace(report, evidence=used, credentials=(inner,))
+
+
 def _default_engines() -> Engines:
     # Here, since workers are processes, and this module must do without any when it is given engines.
     from verifier.engines import default_engines
@@ -187,12 +235,13 @@ def _default_engines() -> Engines:
     return default_engines()
 
 
-def refused_at_gate(raw: bytes, error: GreenError, policy: Policy, now: datetime) -> Report:
+def refused_at_gate(raw: bytes, error: GreenError, policy: Policy | None, now: datetime) -> Report:
     """Return the report on bytes that are no document: refused at the first step, the others skipped."""
     reason = [skipped("not checked, since parse did not hold")]
     first, *others = CREDENTIAL_STEPS
+    refusal = failed(error)
     checks = (
-        conclude(first.name, first.spec, [failed(error)]),
+        conclude(first.name, first.spec, [refusal]),
         *(conclude(step.name, step.spec, reason) for step in others),
     )
     return Report(
@@ -201,8 +250,8 @@ def refused_at_gate(raw: bytes, error: GreenError, policy: Policy, now: datetime
         document_digest=digests.digest(raw),
         at=times.render_seconds(now),
         checks=checks,
-        problem=error.name,
-        detail=error.detail,
+        problem=refusal.problem,
+        detail=refusal.detail,
         policy=policy,
     )
 
@@ -211,7 +260,8 @@ def _judge(case: Case) -> Report:
     return _report(case, walk(CREDENTIAL_STEPS, case), _ESSENTIAL)
 
 
-def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str]) -> Report:
+def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str], *, inner: bool = False) -> Report:
+    """Return the report. What an inner verdict rests on is what the whole rests on: once is enough, there."""
     outcome = outcome_of(checks, essential)
     first = next((finding for _, finding in obstacles(checks)), None)
     if first is None and outcome is not Outcome.VERIFIED:
@@ -222,13 +272,13 @@ def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str]) -> 
         document_digest=case.document.digest,
         at=times.render_seconds(case.now),
         checks=checks,
-        id=identifier(case.value),
-        issuer=identifier(case.value.get("issuer")),
+        id=stated_identifier(case.value.get("id")),
+        issuer=stated_identifier(case.value.get("issuer")),
         problem=first.problem if first else None,
         detail=first.detail if first else None,
         subject=_subject(case),
-        evidence=case.evidence.used(frozenset(strings_within(case.value))),
-        policy=case.policy,
+        evidence=() if inner else case.evidence.used(frozenset(strings_within(case.value))),
+        policy=None if inner else case.policy,
     )
 
 
@@ -237,8 +287,18 @@ def _subject(case: Case) -> dict[str, str]:
     if case.credential is not None:
         stated = msgspec.to_builtins(case.credential.credential_subject)
         return {name: value for name, value in stated.items() if isinstance(value, str)}
-    ids = [identifier(subject) for subject in objects(case.value.get("credentialSubject"))]
-    return {"id": ids[0]} if ids and ids[0] is not None else {}
+    subject = next(iter(objects(case.value.get("credentialSubject"))), {})
+    name = stated_identifier(subject.get("id"))
+    return {} if name is None else {"id": name}
 
 
-__all__ = ["NOTHING", "Expectation", "refused_at_gate", "verify_credential", "verify_presentation", "verify_receipt"]
+__all__ = [
+    "NOTHING",
+    "Expectation",
+    "judge_window",
+    "refused_at_gate",
+    "verify_credential",
+    "verify_presentation",
+    "verify_receipt",
+    "verify_window",
+]

@@ -16,6 +16,7 @@ from schemas.window_record import WindowRecord
 from verifier.attestation.window import CheckedWindow
 from verifier.case import Case, Step
 from verifier.document import Document, Kind
+from verifier.enrolment import Enrolment
 from verifier.errors import EvidenceMismatchError, TypeMismatchError
 from verifier.gather import window_of
 from verifier.notices import Notice
@@ -37,11 +38,12 @@ ESSENTIAL: Final = ("parse", "model", "window", "inclusion")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A window's credential as it was verified by itself."""
+    """A window's credential as it was verified by itself, the window that it is made from, the TPM's enrolment."""
 
     report: Report
     credential: GreenComputeWindowCredential | None
     window: CheckedWindow | None
+    enrolment: Enrolment | None = None
 
 
 @dataclass(kw_only=True)

@@ -22,9 +22,6 @@ from verifier.errors import EvidenceMismatchError
 
 _ALWAYS_QUOTED: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10})
 
-# Registers that software may set back at any time (PC Client Platform TPM Profile §4.6): what is chained there shows nothing.
-_RESETTABLE: Final = frozenset({16, 23})
-
 
 @dataclass(frozen=True, slots=True)
 class SignedWindow:
@@ -32,11 +29,6 @@ class SignedWindow:
 
     window: CheckedWindow
     chain_pcr: int | None = None
-
-    @property
-    def is_resettable(self) -> bool:
-        """Whether anybody on the node could have set the chain's register back."""
-        return self.chain_pcr in _RESETTABLE
 
 
 def read_quote(entry: EvidenceEntry, raw: bytes) -> SignedWindow:

@@ -13,7 +13,7 @@ import queue
 import threading
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
@@ -25,8 +25,12 @@ from verifier.errors import (
     UnsignedClaimError,
     UntrustedContextError,
 )
+from verifier.work import Work
 from verifier.worker_link import WorkerProcess
+from verifier.worker_process import COST
 
+# What an answer has besides canonical N-Quads, or in their place: its cost, and the words of a refusal.
+_ANSWER_BYTES: Final = 64 * 1024
 _SHARE_BYTES: Final = 512 * 1024
 _REFUSALS: Final[dict[str, type[GreenError]]] = {
     refusal.__name__: refusal
@@ -54,6 +58,8 @@ class WorkerLimits:
     """Statements for each 512 KiB."""
     max_steps: int = 2_000
     """Steps of the search among alike blank nodes."""
+    max_canonical_bytes: int = 16 * 1024 * 1024
+    """Bytes of canonical N-Quads, or four times the document where that is more; ours have about its size."""
     memory_bytes: int = 1024 * 1024 * 1024
     """Address space of a worker."""
     documents: int = 500
@@ -73,6 +79,18 @@ class WorkerLimits:
         """Return the CPU time that a document of this size gets."""
         return self.cpu_s + (self.shares(document_bytes) - 1) * self.further_cpu_s
 
+    def canonical_bytes(self, document_bytes: int) -> int:
+        """Return how large the canonical form of a document of this size may be."""
+        return max(self.max_canonical_bytes, 4 * document_bytes)
+
+
+class _Request(NamedTuple):
+    """What a worker is sent, and what the document may cost."""
+
+    encoded: bytes
+    cpu_s: float
+    canonical_bytes: int
+
 
 class WorkerPool:
     """A Canonicalizer over ``size`` processes, for callers in any thread. Workers start when first needed."""
@@ -91,13 +109,22 @@ class WorkerPool:
         Raises also ResourceLimitError where the document cost the worker its life, and OverloadedError
         where too many others wait.
         """
-        request, cpu_s = self._request(document)
+        return self.canonicalize_for(Work(), document)
+
+    def canonicalize_for(self, work: Work, document: JsonObject) -> bytes:
+        """Return as canonicalize, having counted the worker's CPU time in ``work``: all of its share where it died."""
+        request = self._request(document)
         if not self._admitted.acquire(blocking=False):
             raise OverloadedError("too many documents are waiting to be processed; try again")
         try:
-            return self._ask(request, cpu_s * self._limits.wall_factor)
+            answer = self._ask(request)
+        except ResourceLimitError:
+            work.spend(request.cpu_s)
+            raise
         finally:
             self._admitted.release()
+        work.spend(_cost_s(answer, request.cpu_s))
+        return _decoded(answer)
 
     def close(self) -> None:
         """End the workers. Waits for documents in work."""
@@ -115,21 +142,22 @@ class WorkerPool:
     ) -> None:
         self.close()
 
-    def _request(self, document: JsonObject) -> tuple[bytes, float]:
-        """Return the request for a document, and the CPU time in seconds that it allows."""
+    def _request(self, document: JsonObject) -> _Request:
         try:
             encoded = json.dumps(document).encode()
         except RecursionError as error:
             raise ResourceLimitError("the document nests too deeply") from error
-        cpu_s = self._limits.cpu_for_s(len(encoded))
+        limits, size = self._limits, len(encoded)
         allowance = {
-            "cpu_s": cpu_s,
-            "max_quads": self._limits.max_quads * self._limits.shares(len(encoded)),
-            "max_steps": self._limits.max_steps,
+            "cpu_s": limits.cpu_for_s(size),
+            "max_quads": limits.max_quads * limits.shares(size),
+            "max_steps": limits.max_steps,
+            "max_bytes": limits.canonical_bytes(size),
         }
-        return json.dumps(allowance).encode()[:-1] + b', "document": ' + encoded + b"}", cpu_s
+        request = json.dumps(allowance).encode()[:-1] + b', "document": ' + encoded + b"}"
+        return _Request(request, limits.cpu_for_s(size), limits.canonical_bytes(size))
 
-    def _ask(self, request: bytes, wall_s: float) -> bytes:
+    def _ask(self, request: _Request) -> bytearray:
         try:
             worker = self._slots.get(timeout=self._limits.wait_s)
         except queue.Empty:
@@ -138,13 +166,18 @@ class WorkerPool:
         try:
             if worker is None or not worker.alive:
                 worker = self._replaced(worker)
-            answer = worker.ask(request, wall_s=wall_s, start_s=self._limits.start_s)
+            answer = worker.ask(
+                request.encoded,
+                wall_s=request.cpu_s * self._limits.wall_factor,
+                start_s=self._limits.start_s,
+                max_bytes=request.canonical_bytes + _ANSWER_BYTES,
+            )
             kept = worker if worker.documents < self._limits.documents else None
         finally:
             if worker is not None and kept is None:
                 worker.stop()
             self._slots.put(kept)
-        return _decoded(answer)
+        return answer
 
     def _replaced(self, worker: WorkerProcess | None) -> WorkerProcess:
         # One that died while it was idle must not cost the next document its answer.
@@ -153,8 +186,23 @@ class WorkerPool:
         return WorkerProcess(self._limits.memory_bytes)
 
 
-def _decoded(answer: bytes) -> bytes:
-    if answer[:1] == b"+":
-        return answer[1:]
-    refusal = json.loads(answer[1:])
-    raise _REFUSALS.get(refusal["error"], ProofTransformationError)(refusal["detail"])
+# A worker that a document has taken over may answer anything.
+
+
+def _cost_s(answer: bytearray, most_s: float) -> float:
+    cost_s: float = COST.unpack_from(answer)[0] if len(answer) >= COST.size else most_s
+    return cost_s if 0 <= cost_s <= most_s else most_s
+
+
+def _decoded(answer: bytearray) -> bytes:
+    kind, content = answer[COST.size : COST.size + 1], memoryview(answer)[COST.size + 1 :]
+    if kind == b"+":
+        return bytes(content)
+    try:
+        refusal = json.loads(bytes(content))
+        error, detail = _REFUSALS[refusal["error"]], str(refusal["detail"])
+    except (ValueError, LookupError, TypeError, RecursionError) as cause:
+        raise ProofTransformationError(
+            "the worker that processed the document gave no answer that can be read"
+        ) from cause
+    raise error(detail)

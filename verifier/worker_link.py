@@ -56,17 +56,18 @@ class WorkerProcess:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def ask(self, request: bytes, *, wall_s: float, start_s: float) -> bytes:
+    def ask(self, request: bytes, *, wall_s: float, start_s: float, max_bytes: int) -> bytearray:
         """Return the answer to a request, waiting at most ``wall_s``, and ``start_s`` for a process that starts.
 
-        Raises ResourceLimitError where the worker did not live to answer, OverloadedError where it did not start.
+        Raises ResourceLimitError where the worker did not live to answer, or would answer more than ``max_bytes``;
+        OverloadedError where it did not start. After either it is of no more use.
         """
         if not self._ready:
-            if self._exchange(b"", start_s) != READY:
+            if bytes(self._exchange(b"", start_s, len(READY)) or b"") != READY:
                 raise OverloadedError("a process to canonicalize in could not be started")
             self._ready = True
         self.documents += 1
-        answer = self._exchange(LENGTH.pack(len(request)) + request, wall_s)
+        answer = self._exchange(LENGTH.pack(len(request)) + request, wall_s, max_bytes)
         if answer is None:
             raise ResourceLimitError("the document takes more time or memory to process than it is given")
         return answer
@@ -78,8 +79,11 @@ class WorkerProcess:
         self._sink.close()
         self._source.close()
 
-    def _exchange(self, request: bytes, timeout_s: float) -> bytes | None:
-        """Return the next answer, None where it does not come in time or the process ends."""
+    def _exchange(self, request: bytes, timeout_s: float, max_bytes: int) -> bytearray | None:
+        """Return the next answer, None where it does not come in time, is too long or the process ends.
+
+        A document that has taken over the worker must not have this process read what it likes.
+        """
         poll = select.poll()
         poll.register(self._source, select.POLLIN)
         if request:
@@ -99,7 +103,10 @@ class WorkerProcess:
                 if not received:
                     return None
                 answer += received
-        return bytes(answer[LENGTH.size :])
+            if len(answer) >= LENGTH.size and LENGTH.unpack_from(answer)[0] > max_bytes:
+                return None
+        del answer[: LENGTH.size]
+        return answer
 
 
 def _sent(sink: int, unsent: memoryview) -> memoryview:

@@ -1,7 +1,7 @@
 """The other side of ``worker``: a process that canonicalizes documents of strangers and can do nothing else.
 
-It reads a length (4 bytes, big-endian) and JSON, answers a length and a payload (``+`` and canonical
-N-Quads, or ``-`` and an error as JSON), and ends with its input. After it has loaded what it needs it may
+It reads a length (4 bytes, big-endian) and JSON, answers a length and a payload (the CPU time that it took in
+seconds, 8 bytes; then ``+`` and canonical N-Quads, or ``-`` and an error as JSON), and ends with its input. After it has loaded what it needs it may
 open no file or socket, write no file, and take no more memory and CPU than it was given: a document that
 found a hole in the JSON-LD engine finds itself in an empty room.
 """
@@ -13,6 +13,7 @@ import resource
 import signal
 import struct
 import sys
+import time
 from typing import BinaryIO, Final
 
 from contexts import green_compute
@@ -23,6 +24,7 @@ from verifier.canonicalize import Canonicalizer, InProcess, Limits
 from verifier.errors import ResourceLimitError
 
 LENGTH: Final = struct.Struct(">I")
+COST: Final = struct.Struct(">d")
 READY: Final = b"ready"
 
 _STANDARD_STREAMS: Final = 3
@@ -37,10 +39,12 @@ def main() -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     _send(sink, READY)
     while header := source.read(LENGTH.size):
+        begun_s = time.process_time()
         request = json.loads(source.read(LENGTH.unpack(header)[0]))
         _allow_cpu(request["cpu_s"])
-        answer = _answer(canonicalizer, request["document"], Limits(request["max_quads"], request["max_steps"]))
-        _send(sink, answer)
+        limits = Limits(request["max_quads"], request["max_steps"], request["max_bytes"])
+        answer = _answer(canonicalizer, request["document"], limits)
+        _send(sink, COST.pack(time.process_time() - begun_s) + answer)
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 

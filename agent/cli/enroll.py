@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from agent.cli.call import Call
+from agent.clock import SystemClock
 from agent.config import check_issuer
 from agent.enrol import enrol, open_or_make_key, save_enrolment
 from agent.errors import SettingsError
@@ -20,6 +21,8 @@ def enroll(call: Call) -> int:
     options = call.options
     issuer = check_issuer(options.issuer, development=options.development or call.settings.development)
     token = _token(options.token, options.token_file)
+    if options.key is not None and is_attestation_key(options.key):
+        return _enroll_tpm(call, issuer, token)
     key_uri, signer = open_or_make_key(options.key, call.home, options.algorithm)
     transport = HttpTransport(issuer)
     try:
@@ -40,6 +43,50 @@ def enroll(call: Call) -> int:
     print(f"key       {signer.public_key.thumbprint_uri}")
     print(f"settings  {call.home.settings_file}")
     print("next      green-agent run --model ID -- CMD")
+    return 0
+
+
+def is_attestation_key(uri: str) -> bool:
+    """Return whether a key's URI names a TPM and no key in it: its attestation key is made then."""
+    if uri[:4].lower() != "tpm:":
+        return False
+    # Imported when asked for: most nodes sign with a file.
+    from agent.tpm.address import parse
+
+    address = parse(uri)
+    return address.seed is None and address.handle is None
+
+
+def _enroll_tpm(call: Call, issuer: str, token: str) -> int:
+    from agent.tpm.address import parse
+    from agent.tpm_enrol import enrol_tpm, save_tpm_enrolment
+
+    options, chain_pcr = call.options, call.settings.chain_pcr
+    transport = HttpTransport(issuer)
+    try:
+        node = enrol_tpm(
+            transport,
+            token,
+            call.home,
+            SystemClock(),
+            uri=options.key,
+            scheme=parse(options.key).scheme or "ecdsa",
+            chain_pcr=chain_pcr,
+        )
+    finally:
+        transport.close()
+    save_tpm_enrolment(
+        call.home, node, issuer=issuer, uri=options.key, chain_pcr=chain_pcr, development=options.development
+    )
+    if options.json:
+        print(msgspec.json.encode(node).decode())
+        return 0
+    print(f"node      {node.node_id}, tenant {printable(node.tenant_id or None)}")
+    print(f"issuer    {issuer}")
+    print(f"TPM       {node.attestation}, endorsement key {node.ek}")
+    print(f"key       {node.key_uri}")
+    print(f"settings  {call.home.settings_file}")
+    print("next      green-agent daemon")
     return 0
 
 

@@ -11,7 +11,8 @@ USAGE: Final = 64
 _EXAMPLES: Final = {
     "enroll": """example:
   green-agent enroll --issuer https://oracle.example --token 3q2-7wEAAA…
-  green-agent enroll --issuer http://127.0.0.1:8080 --development --token … --key file:/etc/green/node.pem""",
+  green-agent enroll --issuer http://127.0.0.1:8080 --development --token … --key file:/etc/green/node.pem
+  green-agent enroll --issuer https://oracle.example --token … --key tpm:""",
     "run": """example:
   green-agent run --model meta-llama/Llama-3.1-8B -- python train.py --epochs 3
 
@@ -89,7 +90,7 @@ def _enroll(command: argparse.ArgumentParser) -> None:
     secret.add_argument("--token", help="the invite token that the issuer's operator gave you")
     secret.add_argument("--token-file", metavar="FILE", help="read it from a file, - for standard input")
     command.add_argument(
-        "--key", metavar="URI", help="signing key; a file: that is missing is made (default: the home)"
+        "--key", metavar="URI", help="signing key; a file: that is missing is made (default: the home); tpm: the TPM signs windows"
     )
     command.add_argument(
         "--algorithm", choices=("ES256", "EdDSA"), default="ES256", help="of a new key (default ES256)"

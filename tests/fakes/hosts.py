@@ -106,11 +106,10 @@ class _Dial(httpcore.AnyIOBackend):
         return await super().connect_tcp("127.0.0.1", self.port, *arguments, **options)
 
 
-def dialling(port: int, context: ssl.SSLContext | None = None) -> tuple[httpx.AsyncHTTPTransport, _Dial]:
+def dialling(port: int, context: ssl.SSLContext | None = None) -> tuple[httpx.AsyncBaseTransport, _Dial]:
     """Return the verifier's own transport, TLS and all, whose connections end at a port of this machine."""
-    transport, dial = network(context), _Dial(port)
-    transport._pool._network_backend = dial  # type: ignore[attr-defined]
-    return transport, dial
+    dial = _Dial(port)
+    return network(context, backend=dial), dial
 
 
 class Authority:

@@ -278,13 +278,17 @@ class Node:
         self.wall_us, self.counter_mj = members["end_us"], members["accelerators"][-1]["counter_end_mj"]
         return Made(evidence, decode_records(lines(*records)), members)
 
-    def opening(self, *, nonce: bytes = b"", attested: Mapping[str, Any] | None = None) -> Opening:
-        """Return an opening, checked, after the last window."""
+    def quote_opening(self, *, nonce: bytes = b"", attested: Mapping[str, Any] | None = None) -> tuple[bytes, bytes]:
+        """Return the quote of an opening after the last window, and its signature."""
         last = bytes(32) if self.previous is None else digests.decode(self.previous)
         self.clock_ms += 5
         raw = self._attested(domain("open", last, nonce), self.pcrs, attested or {}).pack()
-        signature, key = self.tpm.sign(raw), self.tpm.key
-        return check_opening(raw, signature, key, previous=self.previous, nonce=nonce, pcrs=self.pcrs)
+        return raw, self.tpm.sign(raw)
+
+    def opening(self, *, nonce: bytes = b"", attested: Mapping[str, Any] | None = None) -> Opening:
+        """Return an opening, checked, after the last window."""
+        raw, signature = self.quote_opening(nonce=nonce, attested=attested)
+        return check_opening(raw, signature, self.tpm.key, previous=self.previous, nonce=nonce, pcrs=self.pcrs)
 
     def begun(self) -> chain.ChainState:
         """Return the first state of this node's chain."""

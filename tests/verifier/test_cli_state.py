@@ -112,3 +112,8 @@ def test_saved_evidence_holds_what_was_remembered_so_that_the_verdict_can_be_mad
 def test_a_later_memory_does_not_change_a_verdict_for_an_earlier_time(place):
     assert verify("new") == 1
     assert verify("old", "--at", "2026-11-20T20:10:00Z") == 0
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_the_ends_of_the_calendar_get_a_verdict(place, at):
+    assert verify("old", "--at", at) in {0, 1, 2}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from did.errors import InvalidDidError, UnsupportedDidMethodError
 from schemas.errors import ParsingError, ResourceLimitError
@@ -74,3 +75,15 @@ def test_a_document_that_came_by_http_from_this_machine_is_said_to_have():
     world = World(issuer=Signatory(signer(1), "did:web:localhost%3A8080"), base="http://localhost:8080")
     report = world.report()
     assert ("issuer-key", "warning", "DEVELOPMENT") in problems(report)
+
+
+@pytest.mark.parametrize(
+    "policy", [Policy(trust_evidence=True), Policy(pinned_keys={DID: ()})], ids=["trusted", "pinned"]
+)
+def test_a_document_that_stands_in_for_one_that_could_not_be_fetched_is_a_warning(policy):
+    stand_in = structs.replace(
+        fetched(URL, World().issuer.document(), origin="folder"), problem="FETCH_FAILED", detail="status 500"
+    )
+    found = resolve(DID, Evidence(did_documents={DID: stand_in}), policy).provenance
+    assert (found.result, found.problem) == (Result.WARNING, "EVIDENCE_FROM_FOLDER")
+    assert "status 500" in found.detail

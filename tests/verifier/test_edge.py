@@ -236,3 +236,33 @@ async def test_an_answer_cut_off_in_the_middle_is_not_made_whole():
 
     with pytest.raises(RuntimeError):
         await raw(Edge(half, Settings()), b"{}")
+
+
+@pytest.mark.parametrize(
+    "codings", [["identity", "gzip"], ["gzip", "identity"], ["identity", "identity"], ["identity, gzip"], [""]]
+)
+async def test_two_content_codings_are_refused_as_one_is(codings):
+    headers = (*HEADERS, *((b"content-encoding", coding.encode()) for coding in codings))
+    status, content = await answer(b"{}", headers=headers)
+    assert (status, content["type"].rpartition("#")[2]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def test_an_answer_that_nobody_reads_is_given_up():
+    parts = 0
+
+    async def endless(_scope, _receive, send):
+        nonlocal parts
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            parts += 1
+
+    async def send(message):
+        if message["type"] == "http.response.body" and parts == 2:
+            await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": list(HEADERS)}
+    async with asyncio.timeout(30):
+        with pytest.raises(TimeoutError):
+            await Edge(endless, Settings(), send_timeout_s=0.01)({**scope, "client": None}, None, send)
+    assert parts == 2

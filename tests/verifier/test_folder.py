@@ -7,7 +7,7 @@ import pytest
 from schemas import digests
 from tests.fakes.verifier import INDEX, LISTS, NODE, Signatory, World, drop, edited, fetched, put, signer
 from verifier import folder
-from verifier.errors import FetchFailedError, UsageError
+from verifier.errors import FetchBlockedError, FetchFailedError, UsageError
 from verifier.evidence import Evidence, absent, name_of_list
 from verifier.folder import load_folder, save
 from verifier.policy import Policy
@@ -145,7 +145,7 @@ def remembered(world, *, bits=()):
     later = "2026-11-20T20:30:00Z"
     newer = World(bits={"revocation": set(bits)}).status_list("revocation", put("issuanceDate", later), created=later)
     entry = fetched(LISTS["revocation"], newer, origin="memory")
-    name = name_of_list(world.issuer.did, LISTS["revocation"])
+    name = name_of_list(world.issuer.did, LISTS["revocation"], "revocation")
     return Evidence(remembered={name: entry}).joined(world.evidence())
 
 
@@ -164,7 +164,7 @@ def test_what_was_remembered_is_saved_apart_from_what_was_offered(tmp_path, worl
 def test_what_is_remembered_as_it_was_offered_is_one_file(tmp_path, world):
     evidence = world.evidence()
     entry = evidence.status_lists[LISTS["revocation"]]
-    name = name_of_list(world.issuer.did, LISTS["revocation"])
+    name = name_of_list(world.issuer.did, LISTS["revocation"], "revocation")
     save(Evidence(remembered={name: entry}).joined(evidence), tmp_path)
     assert not load_folder(tmp_path).remembered
     assert not list(tmp_path.glob("known-list-*"))
@@ -179,3 +179,58 @@ def test_a_manifest_that_calls_a_list_remembered_can_only_make_the_verdict_stric
     loaded = load_folder(tmp_path)
     assert set(loaded.did_documents) == {world.issuer.did}
     assert world.report(world.credential(), loaded).problem == "STATUS_RETRIEVAL_ERROR"
+
+
+# --- what somebody else put there ----------------------------------------------------------------------------
+
+
+def test_a_manifest_that_is_too_large_is_not_read_whole(tmp_path):
+    with (tmp_path / folder.MANIFEST).open("wb") as file:
+        file.truncate(64 * 1024**3)
+    with pytest.raises(UsageError, match="list of evidence"):
+        load_folder(tmp_path)
+
+
+def test_a_folder_that_holds_too_much_is_said_to_rather_than_read_in_part(tmp_path):
+    for number in range(folder.MAX_FOLDER_BYTES // folder.MAX_FILE_BYTES + 1):
+        with (tmp_path / f"{number}").open("wb") as file:
+            file.truncate(folder.MAX_FILE_BYTES)
+    with pytest.raises(UsageError, match="a folder of its own"):
+        load_folder(tmp_path)
+
+
+def test_a_folder_of_too_many_files_is_said_to_be_one(tmp_path):
+    for number in range(folder.MAX_FILES + 1):
+        (tmp_path / f"{number}").touch()
+    with pytest.raises(UsageError, match="a folder of its own"):
+        load_folder(tmp_path)
+
+
+def test_links_in_the_folder_are_replaced_and_not_followed(tmp_path, world):
+    save(world.evidence(), tmp_path / "kept")
+    names = [path.name for path in (tmp_path / "kept").iterdir()]
+    (tmp_path / "trap").mkdir()
+    for name in names:
+        (tmp_path / "victims").mkdir(exist_ok=True)
+        (tmp_path / "trap" / name).symlink_to(tmp_path / "victims" / name)
+    save(world.evidence(), tmp_path / "trap")
+    assert not list((tmp_path / "victims").iterdir())
+    assert load_folder(tmp_path / "trap").did_documents.keys() == {world.issuer.did}
+
+
+def test_what_was_never_asked_for_is_not_saved(tmp_path):
+    over = absent("https://a.example/1", FetchFailedError("over budget"), origin="network")
+    asked = absent(
+        "https://a.example/2", FetchFailedError("404"), origin="network", retrieved_at="2026-11-20T20:59:59Z"
+    )
+    blocked = absent("https://a.example/3", FetchBlockedError("private"), origin="network")
+    save(Evidence(attachments={one.url: one for one in (over, asked, blocked)}), tmp_path)
+    assert load_folder(tmp_path).attachments.keys() == {asked.url, blocked.url}
+
+
+def test_the_evidence_of_a_thousand_credentials_can_be_read_again_and_added_to(tmp_path):
+    many = {f"u{number:044}": fetched(f"https://a.example/{'x' * 400}/{number}", b"{}") for number in range(2000)}
+    for _ in range(2):
+        save(Evidence(attachments=many), tmp_path)
+    assert (tmp_path / folder.MANIFEST).stat().st_size > 1024 * 1024
+    assert load_folder(tmp_path).attachments

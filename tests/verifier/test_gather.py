@@ -154,7 +154,7 @@ async def test_a_thousand_status_entries_are_not_a_thousand_fetches(good):
     ]
     fetcher = MemoryFetcher({})
     await gather(parsed(edited(good, put("credentialStatus", entries))), NOTHING, fetcher)
-    assert len(fetcher.asked) == 8
+    assert [url for url in fetcher.asked if "host" in url] == [f"https://host-{number}.example/" for number in range(4)]
 
 
 async def test_what_is_too_much_in_sum_is_dropped(world, good):
@@ -184,3 +184,35 @@ async def test_a_document_that_needs_nothing_asks_nobody(good):
     bare = edited(good, drop("credentialStatus"), drop("evidence"), put("issuer", "did:key:z6Mk"))
     assert await gather(parsed(bare), NOTHING, fetcher) == NOTHING
     assert fetcher.asked == []
+
+
+async def test_only_what_is_followed_of_a_status_is_needed(good):
+    entries = [
+        {
+            "type": "StatusList2021Entry",
+            "statusListCredential": f"s:{number}",
+            "suspensionListCredential": f"t:{number}",
+        }
+        for number in range(50_000)
+    ]
+    value = edited(good, put("credentialStatus", entries))
+    found = missing(document.parse_presentation(json.dumps(value).encode()), NOTHING)
+    named = {need.url for need in found if need.part == "status_lists"}
+    assert named == {f"{kind}:{number}" for number in range(4) for kind in "st"}
+
+
+async def test_of_very_many_pieces_of_evidence_only_the_first_are_needed(good):
+    entries = [
+        {"id": f"{ORIGIN}/evidence/d{number}", "digestMultibase": f"d{number}", "signedBy": f"k{number}"}
+        for number in range(1000)
+    ]
+    assert len([url for url in urls(edited(good, put("evidence", entries))) if "/evidence/" in url]) == 32
+
+
+async def test_what_lies_far_beyond_the_budget_is_not_noted_one_by_one(good):
+    values = [edited(good, put("issuer", f"did:web:host-{number}.example")) for number in range(500)]
+    shown = document.parse_presentation(json.dumps(presentation(*values)).encode())
+    fetcher = MemoryFetcher({})
+    evidence = await gather(shown, NOTHING, fetcher, budget=Budget(fetches=10))
+    assert len(fetcher.asked) == 10
+    assert len(list(evidence.items())) == 10 + 256

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.errors import MalformedValueError
-from verifier.moments import read_moment
+from verifier.moments import later, read_moment
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,9 @@ def test_a_time_with_a_zone_is_read(text):
 def test_anything_else_is_malformed_and_named(value):
     with pytest.raises(MalformedValueError, match="issuanceDate"):
         read_moment(value, "issuanceDate")
+
+
+def test_a_later_time_is_at_most_the_last_of_the_calendar():
+    assert later(datetime(2026, 11, 20, tzinfo=UTC), 60) == datetime(2026, 11, 20, 0, 1, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert last <= later(last, 60) == datetime.max.replace(tzinfo=UTC)

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from did.documents import PublishedKey
 from tests.fakes.ports import free_port
-from tests.fakes.verifier import Signatory, World, presentation, signer
+from tests.fakes.verifier import NOW, Signatory, World, presentation, signer
 from tests.fakes.verifier_program import VerifierProgram, exchange, request
 from tests.vectors import ROOT
 from verifier import cli, folder
@@ -136,6 +137,34 @@ def test_online_an_old_status_list_of_a_folder_does_not_count(world, tmp_path, c
     report = json.loads(capsysbinary.readouterr().out)
     assert report["problem"] in {"REVOKED", "NOT_YET_VALID"}
     assert {used["origin"] for used in report["evidence"] if "status" in used["url"]} == {"network"}
+
+
+def pinned(world, tmp_path, *options):
+    """Verify the credential online, with the issuer's old DID document in a folder and its key pinned."""
+    did_document = json.dumps(world.issuer.document())
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "did.json").write_text(did_document)
+    (tmp_path / "credential.json").write_text(json.dumps(world.credential()))
+    pin = {"pinned_keys": {world.issuer.did: [world.issuer.key.public_key.thumbprint_uri]}}
+    (tmp_path / "policy.json").write_text(json.dumps(pin))
+    arguments = [str(tmp_path / "credential.json"), "--evidence", str(tmp_path / "old"), "--json", "--no-state"]
+    at = ["--at", "2026-11-20T21:00:00Z"]
+    return cli.main(["verify", *arguments, "--policy", str(tmp_path / "policy.json"), "--development", *at, *options])
+
+
+def test_online_a_pinned_document_of_a_folder_does_not_hide_that_its_key_was_revoked(world, tmp_path, capsysbinary):
+    key = PublishedKey("key-1", world.issuer.key.public_key, "revoked", revoked=NOW)
+    world.served_bytes["/.well-known/did.json"] = json.dumps(world.issuer.document(key)).encode()
+    assert pinned(world, tmp_path) == 1
+    assert json.loads(capsysbinary.readouterr().out)["problem"] == "KEY_REVOKED"
+
+
+def test_a_pinned_document_of_a_folder_stands_in_where_the_hosts_cannot_be_had(world, tmp_path, capsysbinary):
+    del world.served_bytes["/.well-known/did.json"]
+    assert pinned(world, tmp_path) == 0
+    report = json.loads(capsysbinary.readouterr().out)
+    (check,) = [check for check in report["checks"] if check["step"] == "issuer-key"]
+    assert (check["result"], check["problem"]) == ("warning", "EVIDENCE_FROM_FOLDER")
 
 
 @pytest.fixture

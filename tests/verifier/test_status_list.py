@@ -13,7 +13,6 @@ from tests.fakes.verifier import (
     RETRIEVED,
     Signatory,
     World,
-    edited,
     fetched,
     presentation,
     problems,
@@ -41,9 +40,15 @@ def a_list(issued=LATER, *, bits=(), purpose="revocation", issuer=None):
     return json.dumps(world.status_list(purpose, put("issuanceDate", issued), created=issued)).encode()
 
 
-def known(body, url=REVOCATION, issuer="did:web:oracle.example"):
+def known(body, url=REVOCATION, issuer="did:web:oracle.example", purpose=None):
     issued = json.loads(body)["issuanceDate"] if body.startswith(b"{") else LATER
-    return KnownList(issuer=issuer, url=url, issued=issued, body=body, retrieved_at="2026-11-19T00:00:00Z")
+    purpose = purpose or ("revocation" if url == REVOCATION else "suspension")
+    day = "2026-11-19T00:00:00Z"
+    return KnownList(issuer=issuer, url=url, purpose=purpose, issued=issued, body=body, retrieved_at=day)
+
+
+def named(url):
+    return name_of_list("did:web:oracle.example", url, "revocation" if url == REVOCATION else "suspension")
 
 
 def judged(world=None, *lists, memo=None, value=None):
@@ -125,7 +130,7 @@ def test_the_list_remembered_as_it_is_offered_costs_nothing():
     world, counts = World(), []
     value, offered = document.embedded(world.credential()), world.evidence()
     for lists in ((), offered.status_lists.values()):
-        remembered = {name_of_list(world.issuer.did, one.url): one for one in lists}
+        remembered = {named(one.url): one for one in lists}
         engine = Counting()
         evidence = Evidence(remembered=remembered).joined(offered)
         verify_credential(value, evidence, world.policy, world.now, engines=Engines(engine, engine))
@@ -147,6 +152,11 @@ def test_a_list_that_clears_a_revocation_does_not_clear_it_here(issued):
     report = judged(offering(a_list(issued)), known(a_list(EARLIER, bits={INDEX})))
     assert (report.outcome, report.problem) == (Outcome.REFUSED, "REVOKED")
     assert "cannot be taken back" in report.detail
+
+
+def test_a_revocation_in_an_older_list_that_is_offered_counts_though_a_later_one_had_taken_it_back():
+    report = judged(offering(a_list(EARLIER, bits={INDEX})), known(a_list(LATER)))
+    assert (report.outcome, report.problem) == (Outcome.REFUSED, "REVOKED")
 
 
 def test_of_two_lists_of_the_same_second_the_one_offered_counts_otherwise():
@@ -188,16 +198,10 @@ FORGED = json.dumps(
 
 @pytest.mark.parametrize(
     "body",
-    [
-        FORGED,
-        json.dumps(edited(json.loads(a_list(LATER)), put("issuanceDate", "2026-11-20T20:40:00Z"))).encode(),
-        a_list(FUTURE, bits={INDEX}),
-        a_list(LATER, bits={INDEX}, purpose="suspension"),
-        b"damaged",
-    ],
-    ids=["signed with another key", "changed", "of the future", "another list", "no JSON"],
+    [a_list(FUTURE, bits={INDEX}), a_list(LATER, bits={INDEX}, purpose="suspension"), b"damaged"],
+    ids=["of the future", "another list", "no JSON"],
 )
-def test_a_remembered_list_that_does_not_verify_counts_for_nothing(body):
+def test_what_is_no_such_list_counts_for_nothing_though_it_is_remembered(body):
     world = offering(a_list(EARLIER))
     assert judged(world, known(body)).checks == judged(world).checks
 
@@ -230,16 +234,21 @@ def kept(world, *lists):
     return {name: item.issued for name, item in memo.worth_keeping.items() if REVOCATION in name}
 
 
-NAME = name_of_list("did:web:oracle.example", REVOCATION)
+NAME = named(REVOCATION)
 
 
 def test_a_list_that_verified_is_worth_keeping_as_it_came():
     memo, body = Memo(), a_list(LATER)
     judged(offering(body), memo=memo)
     assert memo.worth_keeping[NAME] == KnownList(
-        issuer="did:web:oracle.example", url=REVOCATION, issued=LATER, body=body, retrieved_at=RETRIEVED
+        issuer="did:web:oracle.example",
+        url=REVOCATION,
+        purpose="revocation",
+        issued=LATER,
+        body=body,
+        retrieved_at=RETRIEVED,
     )
-    assert set(memo.worth_keeping) == {NAME, name_of_list("did:web:oracle.example", SUSPENSION)}
+    assert set(memo.worth_keeping) == {NAME, named(SUSPENSION)}
 
 
 def test_a_later_list_is_worth_keeping_and_an_older_or_equal_one_is_not():
@@ -275,4 +284,4 @@ def test_a_presentation_remembers_too():
     expected = Expectation("c-1", "audit.example")
     report = verify_presentation(parsed, evidence, world.policy, expected, world.now, engines=TOOLS, memo=memo)
     assert (report.outcome, report.problem) == (Outcome.REFUSED, "REVOKED")
-    assert name_of_list(world.issuer.did, SUSPENSION) in memo.worth_keeping
+    assert named(SUSPENSION) in memo.worth_keeping

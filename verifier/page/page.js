@@ -55,7 +55,7 @@ function showReport(report) {
   box.append(table);
   (report.credentials || []).forEach((inner, index) => {
     const nested = element("div", "inner");
-    nested.append(element("h2", "", `Credential ${index + 1}`), showReport(inner));
+    nested.append(element("h2", "", report.kind === "VerifiablePresentation" ? `Credential ${index + 1}` : "The window's credential that this rests on"), showReport(inner));
     box.append(nested);
   });
   return box;
@@ -63,6 +63,9 @@ function showReport(report) {
 
 function request(parsed) {
   const options = { allowSimulated: byId("simulated").checked };
+  if (parsed.type === undefined && parsed.record && parsed.inclusion) {
+    return ["/receipts/verify", { receipt: parsed, options }];
+  }
   if (![].concat(parsed.type || []).includes("VerifiablePresentation")) {
     return ["/credentials/verify", { verifiableCredential: parsed, options }];
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 from typing import Annotated, Final
 
 import msgspec
@@ -30,7 +30,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 async def issue_challenge(request: AnyRequest, service: NamedDependency[Service]) -> Response[dict[str, str]]:
     """Give out a challenge: 201 with the challenge, its domain if one was named, and when it expires."""
     domain = _read(await _body(request, service.settings.body_timeout_s)).domain
-    issued = await asyncio.to_thread(service.challenges.issue, domain, service.clock())
+    issued = await service.issuing.run(functools.partial(service.challenges.issue, domain, service.clock()))
     content = {"challenge": issued.challenge, "expires": times.render_seconds(issued.expires)}
     if issued.domain is not None:
         content["domain"] = issued.domain

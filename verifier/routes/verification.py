@@ -1,8 +1,7 @@
-"""``POST /credentials/verify`` and ``POST /presentations/verify`` (W3C VC API, Verifying)."""
+"""``POST /credentials/verify``, ``POST /presentations/verify`` (W3C VC API, Verifying) and ``POST /receipts/verify``."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,8 +15,9 @@ from schemas import strict_json
 from schemas.strict_json import JsonObject
 from verifier import document
 from verifier.body import AnyRequest, read_json_body
+from verifier.evidence import NOTHING, Evidence, Fetched
 from verifier.limits import parsed_bytes
-from verifier.openapi import CredentialOperation, PresentationOperation
+from verifier.openapi import CredentialOperation, PresentationOperation, ReceiptOperation
 from verifier.policy import Policy
 from verifier.problems import BadRequestError
 from verifier.report import Outcome, Report, Result, problem_document
@@ -43,28 +43,55 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def verify_credential(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """Verify one credential: 200 where it verifies, 400 with the problems where it does not."""
     async with _received(request, service, strict_json.MAX_BYTES) as raw:
-        body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
-        options = _options(body)
-        parsed = document.embedded(_member(body, "verifiableCredential"))
-        report = await service.verify(parsed, _policy(service, options))
-    return _answer(report)
+        parsed, options = await service.parsed(raw, _credential)
+        return await service.verify(parsed, _policy(service, options), write=_answer)
 
 
 @post("/presentations/verify", status_code=200, operation_class=PresentationOperation)
 async def verify_presentation(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """Verify a presentation and every credential in it: 200 where all verify, 400 with the problems otherwise."""
-    limit = document.MAX_PRESENTATION_BYTES
-    async with _received(request, service, limit) as raw:
-        # Parsing up to 16 MB is work: not on the event loop, where everybody else would wait for it.
-        async with service.place(service.parsing):
-            body = await asyncio.to_thread(
-                strict_json.parse_object, raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH
-            )
-            options = _options(body)
-            parsed = await asyncio.to_thread(document.embedded_presentation, _member(body, "verifiablePresentation"))
+    async with _received(request, service, document.MAX_PRESENTATION_BYTES) as raw:
+        parsed, options = await service.parsed(raw, _presentation)
         expectation = Expectation(options.challenge, options.domain)
-        report = await service.verify(parsed, _policy(service, options), expectation)
-    return _answer(report)
+        return await service.verify(parsed, _policy(service, options), expectation, write=_answer)
+
+
+@post("/receipts/verify", status_code=200, operation_class=ReceiptOperation)
+async def verify_receipt(request: AnyRequest, service: NamedDependency[Service]) -> Response[bytes]:
+    """Verify a receipt with its window's credential, which is fetched where it does not come along."""
+    async with _received(request, service, strict_json.MAX_BYTES) as raw:
+        parsed, window, options = await service.parsed(raw, _receipt)
+        return await service.verify_receipt(parsed, window, _policy(service, options), write=_answer)
+
+
+def _credential(raw: bytes) -> tuple[document.Document, Options]:
+    body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
+    options = _options(body)
+    return document.embedded(_member(body, "verifiableCredential")), options
+
+
+def _presentation(raw: bytes) -> tuple[document.Document, Options]:
+    limit = document.MAX_PRESENTATION_BYTES
+    body = strict_json.parse_object(raw, max_bytes=limit, max_depth=_PRESENTATION_DEPTH)
+    options = _options(body)
+    return document.embedded_presentation(_member(body, "verifiablePresentation")), options
+
+
+def _receipt(raw: bytes) -> tuple[document.Document, Evidence, Options]:
+    body = strict_json.parse_object(raw, max_bytes=strict_json.MAX_BYTES, max_depth=_CREDENTIAL_DEPTH)
+    options, parsed = _options(body), document.embedded(_member(body, "receipt"))
+    if parsed.kind is not document.Kind.RECEIPT:
+        raise BadRequestError("receipt: it has a type, or no record with its inclusion proof, so it is no receipt")
+    return parsed, _window(parsed, body), options
+
+
+def _window(receipt: document.Document, body: JsonObject) -> Evidence:
+    """Return the window's credential that came along, under the name that the receipt gives it."""
+    if "windowCredential" not in body:
+        return NOTHING
+    window = document.embedded(_member(body, "windowCredential"))
+    name = str(receipt.value.get("window_credential"))
+    return Evidence(credentials={name: Fetched(url=name, origin="folder", body=window.raw)})
 
 
 @asynccontextmanager
@@ -110,15 +137,15 @@ def _policy(service: Service, options: Options) -> Policy:
 
 def _answer(report: Report) -> Response[bytes]:
     """Return the verdict for readers of either habit: status code, ``verified``, ``problemDetails``, ``errors``."""
-    verified = report.outcome is Outcome.VERIFIED
+    verified, problems = report.outcome is Outcome.VERIFIED, report.first_problems
     _log.info("verified", outcome=report.outcome.value, problem=report.problem, kind=report.kind)
     content = {
         "verified": verified,
         "outcome": report.outcome.value,
-        "problemDetails": [problem_document(finding) for finding in report.problems],
+        "problemDetails": [problem_document(finding) for finding in problems],
         "checks": [check.step for check in report.checks if check.result in {Result.PASSED, Result.WARNING}],
         "warnings": [problem_document(finding) for finding in report.warnings],
-        "errors": [finding.detail for finding in report.problems],
+        "errors": [finding.detail for finding in problems],
         "report": msgspec.Raw(report.to_json()),
     }
     return Response(msgspec.json.encode(content), status_code=200 if verified else 400, media_type="application/json")

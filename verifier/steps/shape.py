@@ -12,7 +12,7 @@ from schemas.lexical import shown
 from schemas.strict_json import JsonObject
 from verifier.case import Case
 from verifier.context import Profile, check_contexts
-from verifier.document import OURS, Kind, identifier, objects, proofs_of, strings
+from verifier.document import OURS, Kind, check_identifiers, identifier, objects, proofs_of, strings
 from verifier.errors import TypeMismatchError, UntrustedSchemaError
 from verifier.notices import Notice
 from verifier.report import Finding, failed, passed, warning
@@ -35,6 +35,7 @@ def check_model(case: Case) -> Iterable[Finding]:
         raise TypeMismatchError("this is a receipt; it has to be verified as one, with its window's credential")
     if case.document.kind is Kind.UNKNOWN:
         raise TypeMismatchError('type: it must name "VerifiableCredential", and no presentation')
+    check_identifiers(value)
     if identifier(value.get("issuer")) is None:
         raise SchemaInvalidError("issuer: a DID is required, or an object with one as its id")
     if not objects(value.get("credentialSubject")):

@@ -10,13 +10,13 @@ from schemas.errors import GreenError, MalformedValueError, SchemaInvalidError
 from schemas.status import PURPOSES
 from schemas.strict_json import Json, JsonObject
 from verifier.case import Case
-from verifier.document import identifier, objects
+from verifier.document import MAX_STATUS_ENTRIES, identifier, objects
 from verifier.errors import ResourceLimitError, RevokedError, StatusRequiredError, SuspendedError
+from verifier.memo import Weight
 from verifier.notices import Notice
 from verifier.report import Finding, failed, finding_of, passed, undecided, warning
 from verifier.status_list import StatusBit, read_bit
 
-MAX_ENTRIES: Final = 4
 STALE: Final = timedelta(days=1)
 """From this age on, a list that nobody fetched now is shown with a warning."""
 _MAX_INDEX_DIGITS: Final = 9
@@ -42,8 +42,8 @@ def check_status(case: Case) -> Iterable[Finding]:
     entries = objects(member)
     if not entries or (isinstance(member, list) and len(entries) != len(member)):
         raise SchemaInvalidError("credentialStatus: an object is required")
-    if len(entries) > MAX_ENTRIES:
-        raise ResourceLimitError(f"{len(entries)} status entries; at most {MAX_ENTRIES} are followed")
+    if len(entries) > MAX_STATUS_ENTRIES:
+        raise ResourceLimitError(f"{len(entries)} status entries; at most {MAX_STATUS_ENTRIES} are followed")
     for entry in entries:
         if entry.get("type") == "StatusList2021Entry":
             for listed in _listed(entry):
@@ -104,6 +104,11 @@ def _judge(case: Case, listed: Pointer, bit: StatusBit) -> Finding:
     if not bit.is_set:
         return _clear(case, bit, f"no {listed.purpose}: entry {listed.entry} of {listed.url} is clear ({age})")
     where = f"entry {listed.entry} of {listed.url} is set ({age})"
+    if bit.weight is Weight.IN_DOUBT:
+        detail = f"{where}, by a list that was seen earlier and decides nothing: {bit.flaw}"
+        return undecided(Notice.STATUS_IN_DOUBT, f"{detail}; ask the issuer whether the {listed.purpose} stands")
+    if bit.flaw is not None:
+        where += f"; that list was verified when it was seen, and counts though {bit.flaw}"
     if listed.purpose == "revocation":
         if bit.offered is not None and bit.offered >= bit.issued:
             where += f"; the list of {bit.offered} says otherwise, but a revocation cannot be taken back"
@@ -113,6 +118,9 @@ def _judge(case: Case, listed: Pointer, bit: StatusBit) -> Finding:
 
 def _clear(case: Case, bit: StatusBit, detail: str) -> Finding:
     """Return what a clear bit is worth: who hands over an old list may hide a revocation that came later."""
+    if bit.weight is Weight.SET_ONLY:
+        # What is offered is older still.
+        return undecided(Notice.STALE_STATUS, f"{detail}, in the newest list that was seen, and {bit.flaw}")
     limit = case.policy.max_status_age_s
     if limit is not None and bit.age > timedelta(seconds=limit):
         return undecided(Notice.STALE_STATUS, f"{detail}; the policy takes lists of at most {limit} s")

@@ -9,17 +9,26 @@ from schemas import digests
 from schemas.credential import EvidenceEntry, GreenComputeCredential, GreenComputeWindowCredential
 from schemas.errors import FormatError
 from schemas.receipt import Receipt, parse_receipt
-from verifier.attestation.window import CheckedWindow
+from schemas.window_record import WindowRecords, decode_records
+from verifier.attestation.errors import AttestationError
+from verifier.attestation.window import CheckedWindow, check_records
 from verifier.case import Case
 from verifier.enrolment import Enrolment, check_enrolment, match_window
 from verifier.errors import EvidenceMismatchError
+from verifier.evidence import name_of_records
 from verifier.notices import Notice
 from verifier.policy import Assurance, reaches
 from verifier.receipt import check_receipt, root_of
 from verifier.report import Finding, failed, passed, warning
 from verifier.steps.sources import attached, bytes_of, key_of, unchecked
 from verifier.window_evidence import SignedWindow, read_quote, read_software
-from verifier.window_match import beyond_the_header, record_mismatches, tenant_mismatch, window_mismatches
+from verifier.window_match import (
+    beyond_the_header,
+    record_mismatches,
+    sum_mismatches,
+    tenant_mismatch,
+    window_mismatches,
+)
 
 T = TypeVar("T")
 Found: TypeAlias = Generator[Finding, None, T]
@@ -55,9 +64,6 @@ def _signed_window(case: Case, entry: EvidenceEntry) -> Found[SignedWindow | Non
         signed = read_quote(entry, raw)
         epoch = signed.window.header.boot_epoch
         yield passed(f"an attestation key, {entry.signed_by}, quoted the window in boot epoch {epoch}")
-        if signed.is_resettable:
-            detail = f"the windows are chained in PCR {signed.chain_pcr}, which software may set back to hide some"
-            yield warning(Notice.EVIDENCE_NOT_CHECKED, detail)
         return signed
     key = key_of(case, entry.signed_by)
     if key is None:
@@ -72,16 +78,20 @@ def _claims(case: Case, entry: EvidenceEntry, window: CheckedWindow) -> Found[bo
     """Return whether all that is claimed was found in what the node signed."""
     credential = case.credential
     if isinstance(credential, GreenComputeWindowCredential):
-        return (yield from _window_claims(credential, window))
+        return (yield from _window_claims(case, credential, window))
     if isinstance(credential, GreenComputeCredential):
         return (yield from _record_claims(case, credential, entry, window))
     return False
 
 
-def _window_claims(credential: GreenComputeWindowCredential, window: CheckedWindow) -> Found[bool]:
+def _window_claims(case: Case, credential: GreenComputeWindowCredential, window: CheckedWindow) -> Found[bool]:
     wrong = [*window_mismatches(credential, window.header, window.digest)]
+    records = _records(case, window)
+    if records is not None:
+        wrong += sum_mismatches(credential, records.records)
+        yield passed(f"the {len(records)} records at hand are those of the window, and add up to it")
     yield from (failed(EvidenceMismatchError(detail)) for detail in wrong)
-    beyond = beyond_the_header(credential)
+    beyond = beyond_the_header(credential) if records is None else []
     if beyond:
         yield warning(
             Notice.EVIDENCE_NOT_CHECKED,
@@ -90,6 +100,19 @@ def _window_claims(credential: GreenComputeWindowCredential, window: CheckedWind
     if not wrong:
         yield passed("the claims are those of the window that the node signed")
     return not wrong
+
+
+def _records(case: Case, window: CheckedWindow) -> WindowRecords | None:
+    """Return the window's records, None if they are not at hand. Raises EvidenceMismatchError for others."""
+    raw = attached(case, name_of_records(window.header.merkle_root))
+    if raw is None:
+        return None
+    try:
+        records = decode_records(raw)
+        check_records(window.header, records)
+    except (FormatError, AttestationError) as error:
+        raise EvidenceMismatchError(f"records: {error.detail}") from error
+    return records
 
 
 def _record_claims(

@@ -139,7 +139,7 @@ def test_a_record_digest_of_something_else_is_refused():
 
 
 @pytest.mark.parametrize("name", ["credential.vc11.json", "window.vc11.json"])
-def test_a_tpm_quote_counts_for_nothing_yet_and_the_report_says_so(name):
+def test_a_tpms_evidence_without_all_that_belongs_to_it_shows_no_tpm(name):
     report = World().report(example(name))
     assert ("evidence", "warning", "EVIDENCE_NOT_CHECKED") in problems(report)
     assert ("assurance", "inconclusive", "ASSURANCE_NOT_SHOWN") in problems(report)

@@ -1,0 +1,335 @@
+"""The check of an audit bundle: every window of each node in order, its receipts, credentials and sums; no network.
+
+    with open_bundle(path) as bundle:
+        report = audit(bundle, Policy(trust_evidence=True), now)
+
+Each file is checked as if it had come alone; beyond that, the windows are held against each other. What a bundle
+lists and does not have leaves the verdict inconclusive, and is named.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from schemas import times
+from schemas.errors import GreenError
+from schemas.receipt import parse_receipt
+from schemas.strict_json import JsonObject
+from verifier import gather, window_chain
+from verifier.attestation.chain_state import ChainState
+from verifier.attestation.errors import NonceError
+from verifier.attestation.freshness import check_freshness
+from verifier.attestation.window import CheckedWindow
+from verifier.audit_bundle import Bundle, Entry, Kind
+from verifier.audit_errors import BundleDamagedError
+from verifier.audit_report import AuditReport, Files, Findings, NodeSummary, count
+from verifier.audit_shared import Shared, load_shared
+from verifier.audit_sums import NodeSums
+from verifier.case import Engines
+from verifier.document import Document, objects, parse
+from verifier.errors import EvidenceMismatchError
+from verifier.evidence import Evidence, Fetched, name_of_records
+from verifier.memo import Memo
+from verifier.notices import Notice
+from verifier.policy import Policy
+from verifier.receipt import WindowRoot, check_receipt, claimed_root, root_of
+from verifier.report import Finding, Outcome, Report, Result, failed, findings_of, undecided, warning
+from verifier.verify import judge_window, verify_credential
+from verifier.verify_receipt import Judged
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being worked on, how many of it are done, and how many there are."""
+
+_SHOWN: Final = frozenset({Result.FAILED, Result.INCONCLUSIVE, Result.WARNING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a window's credential says that it belongs; nothing of it is believed before it was verified."""
+
+    node_id: str
+    sequence: int
+    start: str
+    issued: str
+    entry: Entry
+
+    @property
+    def name(self) -> str:
+        return f"window {self.sequence} of {self.node_id} ({self.entry.name})"
+
+
+def audit(
+    bundle: Bundle, policy: Policy, now: datetime, *, engines: Engines, progress: Progress = lambda *_: None
+) -> AuditReport:
+    """Return the verdict on a bundle at the time ``now``. Nothing is raised but ResourceLimitError, nothing fetched."""
+    return _Audit(bundle, policy, now, engines, progress).run()
+
+
+class _Audit:
+    def __init__(self, bundle: Bundle, policy: Policy, now: datetime, engines: Engines, progress: Progress) -> None:
+        self._bundle, self._policy, self._now = bundle, policy, now
+        self._engines, self._progress, self._memo = engines, progress, Memo()
+        self._findings = Findings()
+        self._missing = {entry.name for entry in bundle.manifest.files if not bundle.has(entry)}
+        self._damaged: set[str] = set()
+        self._wanted: set[str] = set()
+        self._seen: dict[str, str] = {}
+        self._ids: dict[str, set[str]] = defaultdict(set)
+        self._outcomes: dict[Kind, list[Outcome]] = {"window": [], "receipt": [], "credential": []}
+        self._sums: dict[str, NodeSums] = {}
+        self._by_digest = {entry.digest: entry for entry in self._entries("evidence")}
+        self._records = {entry.of: entry for entry in self._entries("records") if entry.of is not None}
+        self._receipts: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self._entries("receipt"):
+            self._receipts[entry.of or ""].append(entry)
+        self._receipt_of_record: dict[str, Entry] = {}
+        self._shared = Shared()
+
+    def run(self) -> AuditReport:
+        for name in sorted(self._missing):
+            self._damage(name, "it is listed, and missing from the archive")
+        self._shared = load_shared(self._bundle, self._read, self._findings, self._memo)
+        self._windows()
+        self._orphans()
+        self._credentials()
+        self._unused()
+        return self._report()
+
+    def _entries(self, kind: Kind) -> Iterator[Entry]:
+        return (entry for entry in self._bundle.manifest.files if entry.kind == kind)
+
+    def _read(self, entry: Entry) -> bytes | None:
+        """Return a file's bytes; where it is missing or damaged None, and that is told once."""
+        if entry.name in self._missing or entry.name in self._damaged:
+            return None
+        try:
+            return self._bundle.read(entry)
+        except BundleDamagedError as error:
+            self._damaged.add(entry.name)
+            self._damage(entry.name, error.detail.removeprefix(f"{entry.name}: "))
+            return None
+
+    def _damage(self, name: str, detail: str) -> None:
+        # What was in it is not known: nothing against anybody, and nothing for them.
+        self._findings.add(name, [Finding(Result.INCONCLUSIVE, detail, BundleDamagedError.name)])
+
+    # --- windows -------------------------------------------------------------------------------------------
+
+    def _windows(self) -> None:
+        # Of two credentials for one window the later one is read first: it counts, and the other once more not.
+        places = sorted(self._places(), key=lambda place: place.issued, reverse=True)
+        places.sort(key=lambda place: (place.node_id, place.sequence, place.start))
+        states: dict[str, ChainState] = {}
+        for done, place in enumerate(places):
+            self._progress("windows", done, len(places))
+            raw = self._read(place.entry)
+            if raw is not None:
+                self._window(place, parse(raw), states)
+        self._progress("windows", len(places), len(places))
+
+    def _places(self) -> Iterator[_Place]:
+        for entry in self._entries("window"):
+            raw = self._read(entry)
+            if raw is None:
+                continue
+            try:
+                value = parse(raw).value
+            except GreenError as error:
+                self._refuse(entry.name, error, "window")
+                continue
+            subject = value.get("credentialSubject")
+            claims = subject if isinstance(subject, dict) else {}
+            number = str(claims.get("windowSequence"))
+            sequence = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else 0  # noqa: PLR2004
+            issued = str(value.get("issuanceDate"))
+            self._ids[str(claims.get("windowDigest"))].add(str(value.get("id")))
+            yield _Place(str(claims.get("nodeId")), sequence, str(claims.get("periodStart")), issued, entry)
+
+    def _window(self, place: _Place, document: Document, states: dict[str, ChainState]) -> None:
+        judged = judge_window(
+            document, self._evidence(document), self._policy, self._now, engines=self._engines, memo=self._memo
+        )
+        outcome = judged.report.outcome
+        self._findings.add(place.name, _to_tell(judged.report))
+        if judged.window is not None and outcome is Outcome.VERIFIED:
+            if judged.window.digest in self._seen:
+                told = f"another credential for this window, {self._seen[judged.window.digest]}, counts"
+                self._findings.add(place.name, [warning(Notice.DUPLICATE_CREDENTIAL, told)])
+                self._outcomes["window"].append(outcome)
+                return
+            self._seen[judged.window.digest] = judged.report.id or place.entry.name
+            found = [*self._nonce(judged.window), *self._follow(judged.window, states)]
+            self._findings.add(place.name, found)
+            if any(finding.result is Result.FAILED for finding in found):
+                outcome = Outcome.REFUSED
+        self._outcomes["window"].append(outcome)
+        self._receipts_of(judged, outcome)
+        if judged.credential is not None and judged.window is not None and outcome is Outcome.VERIFIED:
+            sums = self._sums.setdefault(judged.window.header.node_id, NodeSums())
+            sums.add(judged.credential, judged.window.header)
+
+    def _follow(self, window: CheckedWindow, states: dict[str, ChainState]) -> tuple[Finding, ...]:
+        node_id = window.header.node_id
+        state = states.get(node_id)
+        openings = self._shared.openings
+        followed = (
+            window_chain.begin(window, openings)
+            if state is None
+            else window_chain.follow(state, window, now=self._now, openings=openings)
+        )
+        states[node_id] = followed.state
+        return followed.findings
+
+    def _nonce(self, window: CheckedWindow) -> Iterator[Finding]:
+        """Yield whether the nonce was handed out for this window, by the issuer's log."""
+        header = window.header
+        if header.nonce is None:
+            return
+        if self._shared.nonces is None:
+            yield warning(
+                Notice.EVIDENCE_NOT_CHECKED, "there is no nonce log: that a nonce was fresh is the issuer's word"
+            )
+            return
+        issued = self._shared.nonces.get(header.nonce)
+        try:
+            check_freshness(header, window.digest, issued, now_us=header.end_us)
+        except NonceError as error:
+            yield failed(error)
+            return
+        if issued is not None and issued.used_by is None:
+            yield failed(NonceError("nonce: by the log, no window ever used it"))
+
+    # --- receipts and credentials -------------------------------------------------------------------------
+
+    def _receipts_of(self, judged: Judged, outcome: Outcome) -> None:
+        """Check the receipts of one window, all against one root."""
+        if judged.credential is None:
+            return
+        root = claimed_root(judged.credential)
+        entries = self._receipts.pop(root.digest, [])
+        if judged.window is not None:
+            root = root_of(judged.window.header, judged.window.digest)
+        for entry in entries:
+            raw = self._read(entry)
+            if raw is None:
+                self._outcomes["receipt"].append(Outcome.INCONCLUSIVE)
+            elif self._receipt(entry, raw, root):
+                self._outcomes["receipt"].append(outcome)
+
+    def _receipt(self, entry: Entry, raw: bytes, root: WindowRoot) -> bool:
+        try:
+            receipt = parse_receipt(raw)
+            check_receipt(receipt, root)
+            # A credential that was superseded since may be the one that it names.
+            if receipt.window_credential not in self._ids[root.digest]:
+                raise EvidenceMismatchError(f"window_credential: the receipt names {receipt.window_credential}")
+        except GreenError as error:
+            self._refuse(entry.name, error, "receipt")
+            return False
+        self._receipt_of_record[receipt.record_digest] = entry
+        return True
+
+    def _orphans(self) -> None:
+        """Tell of the receipts whose windows are not here."""
+        for digest, entries in self._receipts.items():
+            for entry in entries:
+                told = undecided(
+                    Notice.EVIDENCE_NOT_CHECKED, f"the window {digest or 'of this receipt'} is not in the bundle"
+                )
+                self._findings.add(entry.name, [told])
+                self._outcomes["receipt"].append(Outcome.INCONCLUSIVE)
+
+    def _credentials(self) -> None:
+        entries = [*self._entries("credential")]
+        for done, entry in enumerate(entries):
+            self._progress("credentials", done, len(entries))
+            raw = self._read(entry)
+            if raw is None:
+                self._outcomes["credential"].append(Outcome.INCONCLUSIVE)
+                continue
+            try:
+                document = parse(raw)
+            except GreenError as error:
+                self._refuse(entry.name, error, "credential")
+                continue
+            report = verify_credential(
+                document, self._evidence(document), self._policy, self._now, engines=self._engines, memo=self._memo
+            )
+            self._findings.add(entry.name, _to_tell(report))
+            self._outcomes["credential"].append(report.outcome)
+
+    def _evidence(self, document: Document) -> Evidence:
+        """Return what the bundle has for one document, and remember what it does not have."""
+        attachments: dict[str, Fetched] = {}
+        for name, entry in self._named_by(document.value):
+            raw = self._read(entry)
+            if raw is not None:
+                attachments[name] = Fetched(url=entry.name, origin="folder", body=raw)
+        evidence = Evidence(attachments=attachments).joined(self._shared.evidence)
+        self._wanted |= {f"{need.part.replace('_', ' ')}: {need.name}" for need in gather.missing(document, evidence)}
+        return evidence
+
+    def _named_by(self, value: JsonObject) -> Iterator[tuple[str, Entry]]:
+        tables: tuple[tuple[str, Mapping[str, Entry]], ...] = (
+            ("digestMultibase", self._by_digest),
+            ("recordDigest", self._receipt_of_record),
+        )
+        for entry in objects(value.get("evidence")):
+            for member, table in tables:
+                found = table.get(str(entry.get(member)))
+                if found is not None:
+                    yield str(entry.get(member)), found
+        for subject in objects(value.get("credentialSubject")):
+            root = str(subject.get("recordsMerkleRoot"))
+            if root in self._records:
+                yield name_of_records(root), self._records[root]
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def _refuse(self, name: str, error: GreenError, kind: Kind) -> None:
+        self._findings.add(name, [failed(error)])
+        self._outcomes[kind].append(Outcome.REFUSED)
+
+    def _unused(self) -> None:
+        """Look at every file once, those too that nothing asked for: what is damaged is to be named."""
+        for entry in self._bundle.manifest.files:
+            if entry.kind in ("evidence", "records"):
+                self._read(entry)
+        for name in self._bundle.unlisted:
+            self._findings.add(name, [warning(Notice.NOT_CHECKED, "the manifest does not list it; it was not read")])
+        if not self._outcomes["window"]:
+            self._findings.add("manifest.json", [undecided(Notice.NOT_CHECKED, "there is no window in the bundle")])
+
+    def _report(self) -> AuditReport:
+        first = self._findings.first
+        nodes: tuple[NodeSummary, ...] = tuple(self._sums[name].summary(name) for name in sorted(self._sums))
+        return AuditReport(
+            outcome=self._findings.outcome,
+            bundle_digest=self._bundle.digest,
+            created=self._bundle.manifest.created,
+            at=times.render_seconds(self._now),
+            files=Files(
+                listed=len(self._bundle.manifest.files),
+                missing=tuple(sorted(self._missing)),
+                damaged=tuple(sorted(self._damaged)),
+                unlisted=self._bundle.unlisted,
+            ),
+            windows=count(self._outcomes["window"]),
+            receipts=count(self._outcomes["receipt"]),
+            credentials=count(self._outcomes["credential"]),
+            nodes=nodes,
+            findings=self._findings.kept,
+            findings_left_out=self._findings.left_out,
+            evidence_missing=tuple(sorted(self._wanted)),
+            problem=None if first is None else first.problem,
+            detail=None if first is None else f"{first.about}: {first.detail}",
+            policy=self._policy,
+        )
+
+
+def _to_tell(report: Report) -> Iterator[Finding]:
+    return (finding for check in report.checks for finding in findings_of(check) if finding.result in _SHOWN)
