@@ -36,7 +36,7 @@ async def test_a_thousand_status_entries_are_not_a_thousand_fetches(expected):
         value = edited(base.secured(base.jws(HEADER)), put("credentialStatus", entries))
         fetcher = MemoryFetcher(WORLD.served())
         evidence = await gather(document.parse(json.dumps(value).encode()), NOTHING, fetcher)
-        assert len(fetcher.asked) == 8
+        assert sum("host-" in url for url in fetcher.asked) == 4
         expected.met_by(of_report(base.world.report(value, evidence)))
 
 
