@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench import windows
 from bench.clock import Timing
 from bench.credential import Bench
 
@@ -26,7 +27,10 @@ def main() -> None:
         "verify_proof": bench.verify_proof(),
         "verdict": bench.verdict(),
         **bench.didkit(),
+        "verify_window_of_1000": windows.verify_window(),
+        "verify_receipt": windows.verify_receipt(),
     }
+    accepted = windows.records_per_second()
     ratios = {
         "issue_over_bare": timings["issue"].times_of(timings["bare_sign"]),
         "verify_over_bare": timings["verify_proof"].times_of(timings["bare_verify"]),
@@ -35,6 +39,7 @@ def main() -> None:
         ratios["issue_vs_didkit"] = timings["didkit_issue"].times_of(timings["issue"])
         ratios["verify_vs_didkit"] = timings["didkit_verify"].times_of(timings["verify_proof"])
     show(timings, ratios)
+    print(f"records accepted (POST /api/v1/windows, SQLite, synchronous=FULL): {accepted:,.0f} a second")
     RESULTS.write_text(
         json.dumps(
             {
@@ -45,6 +50,7 @@ def main() -> None:
                 },
                 "microseconds": {name: timing._asdict() for name, timing in timings.items()},
                 **ratios,
+                "records_accepted_per_second": round(accepted),
             },
             indent=1,
         )

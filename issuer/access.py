@@ -11,11 +11,13 @@ SCOPES: Final[tuple[Scope, ...]] = ("read", "status", "issue", "admin")
 
 
 class Access(StrEnum):
-    """Nothing, a proof in the body, or an API key with a scope."""
+    """Nothing, a proof in the body, an API key with a scope, or such a key unless the URL itself opens the thing."""
 
     PUBLIC = "public"
     NODE_SIGNATURE = "node-signature"
     INVITE_TOKEN = "invite-token"  # noqa: S105 - the name of a rule, no secret
+    CAPABILITY = "capability"
+    """A key with the scope ``read``, but for what its own URL opens: who knows that has what names it already."""
     READ = "read"
     STATUS = "status"
     ISSUE = "issue"

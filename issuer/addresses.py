@@ -37,3 +37,11 @@ class Addresses(msgspec.Struct, frozen=True):
     def evidence(self, name: str) -> str:
         """Return where evidence stands: a record by its digest, a node's key by its thumbprint URI."""
         return f"{self.public_url}/evidence/{name}"
+
+    def enrolment(self, digest: str) -> str:
+        """Return where an enrolment record stands."""
+        return f"{self.public_url}/enrolments/{digest}"
+
+    def window(self, node_id: str, epoch: str, sequence: int) -> str:
+        """Return the subject's id of a window's credential: a window's place in its node's chain."""
+        return f"{self.public_url}/windows/{node_id}/{epoch}/{sequence}"

@@ -123,6 +123,7 @@ async def _resume(issuance: Issuance) -> None:
 
 async def bring_up_to_date(store: Store, *, migrate: bool) -> None:
     """Migrate the database, or see that it needs no migration. Raises SettingsError where it does, StoreError."""
+    await store.check_version()
     if migrate:
         await store.migrate()
     elif await store.revision() != head_revision():

@@ -36,7 +36,8 @@ class Caller:
 
     def has(self, access: Access) -> bool:
         """Return whether the key opens ``access``; ``admin`` opens everything, within the key's tenant."""
-        return "admin" in self.scopes or access.value in self.scopes
+        needed = Access.READ if access is Access.CAPABILITY else access
+        return "admin" in self.scopes or needed.value in self.scopes
 
     @property
     def actor(self) -> str:
@@ -66,7 +67,10 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         if "OPTIONS" in getattr(handler, "http_methods", ()):
             raise MethodNotAllowedException(headers={"allow": _methods(connection)})
         raise ForbiddenError("nobody may use this path")
-    if not access.needs_key:
+    if access is Access.CAPABILITY and not connection.headers.getall("authorization", []):
+        # The route itself asks for the key (refused) unless its URL is enough.
+        return
+    if not access.needs_key and access is not Access.CAPABILITY:
         return
     service = service_of(connection)
     record = await _find(connection, service)
@@ -92,9 +96,20 @@ async def _find(connection: ASGIConnection[Any, Any, Any, Any], service: Service
     match = _BEARER.fullmatch(headers[0].strip()) if len(headers) == 1 else None
     record = await service.store.api_keys.find(key_hash(match[1])) if match else None
     if record is None:
-        service.limits.refused.take(address_identity(client_address(connection)))
-        raise UnauthenticatedError("send Authorization: Bearer gck_… with a key made by green-issuer api-keys add")
+        raise refused(connection)
     return record
+
+
+def refused(connection: ASGIConnection[Any, Any, Any, Any]) -> UnauthenticatedError:
+    """Return the refusal of a request without a valid key, counted. Raises RateLimitedError after too many."""
+    service_of(connection).limits.refused.take(address_identity(client_address(connection)))
+    return UnauthenticatedError("send Authorization: Bearer gck_… with a key made by green-issuer api-keys add")
+
+
+def caller_or_none(request: Request[Any, Any, Any]) -> Caller | None:
+    """Return whose API key the request bears, None where it bears none: on routes of Access.CAPABILITY alone."""
+    caller = request.scope.get("auth")
+    return caller if isinstance(caller, Caller) else None
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

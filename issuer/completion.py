@@ -19,8 +19,11 @@ from issuer.intake import MAX_AHEAD
 from issuer.keyring import Keyring, SigningKey
 from issuer.store.records import StoredCredential
 from issuer.store.store import Store
+from issuer.strangers import Strangers, is_strangers
+from issuer.waiting import Waiting
 from schemas import strict_json, times
 from schemas.errors import GreenError, MalformedValueError
+from schemas.strict_json import JsonObject
 from verifier.case import Engines
 
 # A record may end so far ahead, and its date is rounded up; anything later was reserved by a clock that ran ahead.
@@ -45,18 +48,24 @@ class Completion:
         self._clock = clock
         self._engines = engines
         self._self_verify = self_verify
+        self.strangers = Strangers()
+        self.waiting = Waiting(clock)
 
-    async def complete(self, credential_id: str, issuer_slug: str, unsecured: bytes) -> StoredCredential:
-        """Return the credential with the document that stands.
+    async def complete(
+        self, credential_id: str, issuer_slug: str, unsecured: bytes, *, node_id: str = ""
+    ) -> StoredCredential:
+        """Return the credential with the document that stands. ``node_id``: who waits for it, if a node does.
 
         A document that fails our own check is rejected, on record, and never signed: LintError. Raises
         MisdatedError, NoSigningKeyError, KeyMismatchError, SignerError, SignatureFaultError (the reservation then
-        stays, to be completed later), ConflictError where another process has rejected it.
+        stays, to be completed later), OverloadedError (too), ConflictError where another process has rejected it.
         """
         try:
-            await self._wait_for_date(unsecured)
+            value = _parsed(unsecured)
+            await self._wait_for_date(value, node_id)
             key = await self._keyring.active(issuer_slug)
-            document = await asyncio.to_thread(self._secure, unsecured, key, self._clock.now())
+            run = self.strangers.run if is_strangers(value) else asyncio.to_thread
+            document = await run(self._secure, unsecured, key, self._clock.now())
         except (LintError, MisdatedError) as error:
             await self._store.credentials.reject(credential_id, error.detail, self._now_us())
             raise
@@ -75,14 +84,14 @@ class Completion:
                 continue
         return Resumed(issued, rejected, len(rows) - issued - rejected)
 
-    async def _wait_for_date(self, unsecured: bytes) -> None:
-        date = _issuance_date(unsecured)
+    async def _wait_for_date(self, value: JsonObject, node_id: str) -> None:
+        date = _issuance_date(value)
         if date - self._clock.now() > _LONGEST_WAIT:
             raise MisdatedError(
                 f"issuanceDate {times.render_seconds(date)} is far ahead of the clock; send the record again"
             )
         # Dates are in whole seconds and nothing is signed before its own date: no credential is from the future.
-        await self._clock.sleep_until(date)
+        await self.waiting.until(date, node_id)
 
     def _secure(self, unsecured: bytes, key: SigningKey, now: datetime) -> bytes:
         return sign.issue(
@@ -98,9 +107,16 @@ class Completion:
         return times.to_microseconds(self._clock.now())
 
 
-def _issuance_date(unsecured: bytes) -> datetime:
+def _parsed(unsecured: bytes) -> JsonObject:
     try:
-        stated = strict_json.parse_object(unsecured).get("issuanceDate")
+        return strict_json.parse_object(unsecured)
+    except GreenError as error:
+        raise LintError(f"the reserved document cannot be read: {error.detail}") from error
+
+
+def _issuance_date(value: JsonObject) -> datetime:
+    try:
+        stated = value.get("issuanceDate")
         if not isinstance(stated, str):
             raise MalformedValueError("issuanceDate is missing")
         return times.parse_seconds(stated)

@@ -15,7 +15,8 @@ import msgspec
 from contexts import green_compute, pinned
 from issuer.addresses import Addresses
 from issuer.carbon import table
-from issuer.carbon.account import EnergyClaim
+from issuer.carbon.account import EnergyClaim, Facility
+from issuer.carbon.table import Intensity
 from issuer.intake import AcceptedTelemetry
 from issuer.store.records import Reserved, TenantRecord
 from schemas import decimals, json_schema, times
@@ -56,12 +57,12 @@ def build(claim: EnergyClaim, accepted: AcceptedTelemetry, assignment: Assignmen
         types.append(SIMULATED_TYPE)
     reserved, addresses = assignment.reserved, assignment.addresses
     return {
-        "@context": _contexts(assignment.context_form),
+        "@context": contexts(assignment.context_form),
         "id": addresses.credential(reserved.id),
         "type": types,
         "issuer": assignment.issuer_did,
         "issuanceDate": times.render_seconds(assignment.issuance_date),
-        "credentialSchema": _schema(),
+        "credentialSchema": schema_reference(json_schema.CREDENTIAL_URL),
         "credentialStatus": status_entry(reserved, addresses)
         | {"suspensionListCredential": addresses.status_list("suspension", reserved.list_id)},
         "credentialSubject": _subject(claim, accepted, assignment),
@@ -104,17 +105,15 @@ def with_proof(unsecured: bytes, proof: JsonObject) -> bytes:
     return unsecured[:-1] + b',"proof":' + msgspec.json.encode(proof) + b"}"
 
 
-def _contexts(form: ContextForm) -> list[Json]:
+def contexts(form: ContextForm) -> list[Json]:
+    """Return ``@context`` of our credentials."""
     ours: Json = green_compute.CONTEXT if form == "inline" else green_compute.URL
     return [*_CONTEXT_URLS, ours]
 
 
-def _schema() -> JsonObject:
-    return {
-        "id": json_schema.CREDENTIAL_URL,
-        "type": "JsonSchemaValidator2018",
-        "digestMultibase": json_schema.schema_digest(json_schema.CREDENTIAL_URL),
-    }
+def schema_reference(url: str) -> JsonObject:
+    """Return ``credentialSchema`` for one of our bundled schemas."""
+    return {"id": url, "type": "JsonSchemaValidator2018", "digestMultibase": json_schema.schema_digest(url)}
 
 
 def _subject(claim: EnergyClaim, accepted: AcceptedTelemetry, assignment: Assignment) -> JsonObject:
@@ -130,7 +129,7 @@ def _subject(claim: EnergyClaim, accepted: AcceptedTelemetry, assignment: Assign
         "periodEnd": times.render_claim(record.timestamp),
         "durationSeconds": _optional(record.duration_s),
         **_energy(claim),
-        **_carbon(claim),
+        **carbon_claims(claim.intensity, claim.operational_emissions_gco2e),
         # An annual average is published once and for all: there is nothing to wait for.
         "claimStatus": "final",
         "measurementMethod": accepted.measurement_method,
@@ -140,19 +139,25 @@ def _subject(claim: EnergyClaim, accepted: AcceptedTelemetry, assignment: Assign
 
 
 def _energy(claim: EnergyClaim) -> dict[str, str | None]:
-    facility = claim.facility
     return {
         "acceleratorActiveKwh": decimals.render(claim.accelerator_active_kwh),
+        **facility_claims(claim.facility, claim.energy_kwh),
+    }
+
+
+def facility_claims(facility: Facility | None, energy_kwh: Decimal) -> dict[str, str | None]:
+    """Return the claims of the building's share, and of the energy that includes it."""
+    return {
         "facilityOverheadKwh": decimals.render(facility.overhead_kwh) if facility else None,
-        "energyKwh": decimals.render(claim.energy_kwh),
+        "energyKwh": decimals.render(energy_kwh),
         "pue": decimals.render(facility.pue) if facility else None,
         "pueKind": facility.kind if facility else None,
         "pueSource": facility.source if facility else None,
     }
 
 
-def _carbon(claim: EnergyClaim) -> dict[str, str | None]:
-    intensity = claim.intensity
+def carbon_claims(intensity: Intensity, operational_emissions_gco2e: Decimal) -> dict[str, str | None]:
+    """Return the claims of an annual factor, and of the emissions that it gives."""
     return {
         "gridRegion": intensity.region,
         "carbonIntensityGco2ePerKwh": decimals.render(intensity.gco2e_per_kwh),
@@ -162,7 +167,7 @@ def _carbon(claim: EnergyClaim) -> dict[str, str | None]:
         "carbonIntensityTier": intensity.tier,
         "emissionFactorType": intensity.factor_type,
         "ipccCharacterizationFactors": intensity.characterization_factors,
-        "operationalEmissionsGco2e": decimals.render(claim.operational_emissions_gco2e),
+        "operationalEmissionsGco2e": decimals.render(operational_emissions_gco2e),
     }
 
 

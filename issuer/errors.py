@@ -7,12 +7,16 @@
     │   ├── BadSignatureError          401  the signature is not the registered key's
     │   ├── StaleTimestampError        422  the record's end lies more than 7 days back
     │   ├── FutureTimestampError       422  the record's end lies more than 60 s ahead
-    │   └── ImplausibleEnergyError     422  more energy than the node's accelerators can draw
+    │   ├── ImplausibleEnergyError     422  more energy than the node's accelerators can draw
+    │   ├── ImplausibleClaimError      422  what was measured cannot be claimed: it contradicts itself or hardware
+    │   ├── WindowBodyError            400  the body of a window cannot be read
+    │   └── WindowTooLargeError        413  it inflates to more than is read
     ├── EnrolmentError                 422  a node cannot be registered as asked
     │   ├── InvitationError            401  the invite token is unknown, used or expired
     │   ├── PossessionError            401  the proof of possession is not the key's
     │   └── UnknownRegionError         422  no carbon intensity is known for the grid region
     ├── CredentialRefusedError         422  a credential that this issuer does not make
+    ├── OverloadedError                503  too much is in work at once; says when to come back
     └── OperationError                 500  ours to mend; the detail names no secret
         ├── LintError                  500  our own verifier refuses what we were about to sign
         ├── KeyMismatchError           503  a key does not make the signatures of its published JWK
@@ -91,6 +95,29 @@ class ImplausibleEnergyError(IntakeError):
     title = "The record is not plausible"
 
 
+class ImplausibleClaimError(IntakeError):
+    """What a node signed would make a credential that every verifier refuses."""
+
+    name = "CLAIM_IMPLAUSIBLE"
+    title = "What was measured is not plausible"
+
+
+class WindowBodyError(IntakeError):
+    """The body is not the lines of a window, or not in the coding that it says."""
+
+    name = "PARSING_ERROR"
+    title = "The window's body cannot be read"
+    status = 400
+
+
+class WindowTooLargeError(IntakeError):
+    """The body is small as it came, and too large once it is inflated."""
+
+    name = "RESOURCE_LIMIT"
+    title = "The window is too large"
+    status = 413
+
+
 class EnrolmentError(IssuanceError):
     """A node cannot be registered as it was asked."""
 
@@ -126,6 +153,19 @@ class CredentialRefusedError(IssuanceError):
 
     name = "CREDENTIAL_REFUSED"
     title = "The credential is not issued"
+
+
+class OverloadedError(IssuanceError):
+    """Too much is in work at once, mostly of the one who asks. ``retry_after_s``: whole seconds until the next try."""
+
+    name = "OVERLOADED"
+    title = "The issuer is overloaded"
+    status = 503
+
+    def __init__(self, detail: str, *, retry_after_s: int = 2) -> None:
+        """Keep how long to wait, in seconds."""
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class OperationError(IssuanceError):

@@ -10,7 +10,6 @@ after the reservation is mended by the client's retry or by ``resume_pending``.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -29,6 +28,8 @@ from issuer.limits import RateLimit
 from issuer.store.errors import ConflictError, NotFoundError
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
+from issuer.windows.intake import WindowIssuance
+from issuer.windows.reading import WindowReading
 from schemas import decimals, digests, jcs, times
 from schemas.strict_json import JsonObject
 from schemas.telemetry import PostedTelemetry, check_new_names, parse_telemetry
@@ -71,6 +72,8 @@ class Issuance:
         self._context_form: ContextForm = context_form
         self._on_record = RateLimit(_REFUSALS_PER_MINUTE, subject="revoked node")
         self._completion = Completion(store, keyring, clock, engines, self_verify=self_verify)
+        self.windows = WindowIssuance(store, keyring, clock, addresses, self._completion, context_form=context_form)
+        self.reading = WindowReading(store, keyring, clock, addresses, self._completion, context_form=context_form)
 
     async def issue_telemetry(self, raw: bytes) -> IssuedCredential:
         """Return the credential of a posted record: ``accept``, then ``issue``; raises as they do."""
@@ -88,7 +91,8 @@ class Issuance:
         """Return the credential of an accepted record: a new one, or the one that the same record had before.
 
         Raises ConflictError (the inference has another body), MalformedValueError (a name that no new record may
-        have), StaleTimestampError, FutureTimestampError, ImplausibleEnergyError, and what Completion.complete raises.
+        have), StaleTimestampError, FutureTimestampError, ImplausibleEnergyError, OverloadedError (it ends ahead of our
+        clock, and too many wait), and what Completion.complete raises.
         """
         try:
             return await self._issue(accepted)
@@ -99,14 +103,19 @@ class Issuance:
     async def issue_generic(self, tenant_id: str, asked: JsonObject) -> IssuedCredential:
         """Return a new credential of another type for a tenant. Raises CredentialRefusedError, NotFoundError.
 
-        There is no idempotency: VC API gives the request no key, so each call makes a credential.
+        There is no idempotency: VC API gives the request no key, so each call makes a credential. Of one tenant, one
+        is in work at a time; OverloadedError where its turn does not come soon.
         """
         tenant = await self._tenant(tenant_id)
+        async with self._completion.strangers.turn(tenant.id):
+            return await self._issue_generic(tenant, asked)
+
+    async def _issue_generic(self, tenant: TenantRecord, asked: JsonObject) -> IssuedCredential:
         key = await self._keyring.active(tenant.issuer_slug)
         now = self._clock.now()
         drafted = generic.draft(asked, key.issuer_did, self._addresses, now)
         # Checked under a placeholder first: what is refused should use up no status index.
-        await asyncio.to_thread(self._check_draft, drafted)
+        await self._completion.strangers.run(self._check_draft, drafted)
         now_us = times.to_microseconds(now)
         request = Reservation(
             issuer_slug=tenant.issuer_slug,
@@ -120,7 +129,7 @@ class Issuance:
         reserved = await self._store.credentials.reserve(
             request, lambda reserved: credential.encode(generic.complete(drafted, reserved, self._addresses))
         )
-        return await self._finish(reserved, tenant.issuer_slug)
+        return await self._finish(reserved, tenant.issuer_slug, "")
 
     async def resume_pending(self) -> Resumed:
         """Complete what a stopped process left reserved: to be called once at start, and harmless at any time."""
@@ -147,9 +156,9 @@ class Issuance:
         tenant = await self._tenant(accepted.node.tenant_id)
         known = await self._store.credentials.by_inference(tenant.id, accepted.record.inference_id)
         if known is None:
-            return await self._finish(await self._reserve(accepted, tenant), tenant.issuer_slug)
+            return await self._finish(await self._reserve(accepted, tenant), tenant.issuer_slug, accepted.node.id)
         _check_same(known, accepted)
-        return await self._finish(_as_found(known), known.issuer_slug)
+        return await self._finish(_as_found(known), known.issuer_slug, accepted.node.id)
 
     async def _reserve(self, accepted: AcceptedTelemetry, tenant: TenantRecord) -> Reserved:
         now = self._clock.now()
@@ -160,6 +169,8 @@ class Issuance:
         key = await self._keyring.active(tenant.issuer_slug)
         claim = account(accepted.record, accepted.node, table.find(accepted.node.grid_region))
         date = credential.issuance_date(now, accepted.record.timestamp)
+        # Nothing is reserved for a record that is sent again later anyway.
+        self._completion.waiting.check(date, accepted.node.id)
 
         def build(reserved: Reserved) -> bytes:
             assignment = Assignment(
@@ -175,10 +186,10 @@ class Issuance:
         request = _reservation(accepted, claim, tenant, times.to_microseconds(now))
         return await self._store.credentials.reserve(request, build)
 
-    async def _finish(self, reserved: Reserved, issuer_slug: str) -> IssuedCredential:
+    async def _finish(self, reserved: Reserved, issuer_slug: str, node_id: str) -> IssuedCredential:
         document = reserved.document
         if document is None:
-            stored = await self._completion.complete(reserved.id, issuer_slug, reserved.unsecured)
+            stored = await self._completion.complete(reserved.id, issuer_slug, reserved.unsecured, node_id=node_id)
             document = stored.document
         if document is None:
             raise NotFoundError(f"the credential {reserved.id!r} has no document")

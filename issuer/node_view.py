@@ -22,5 +22,9 @@ def node_view(node: NodeRecord) -> JsonObject:
         "simulated": node.simulated,
         "key_uri": node.key_uri,
         "jwk": {**node.jwk},
+        "attestation": node.attestation,
+        "ek": node.ek_digest,
+        "ak": node.ak_digest,
+        "enrolment": node.enrolment_digest,
         "created": times.render_seconds(times.from_microseconds(node.created_us)),
     }

@@ -14,7 +14,7 @@ import msgspec
 from litestar.exceptions import HTTPException, ValidationException
 
 from did.errors import SignerError
-from issuer.errors import KeyMismatchError
+from issuer.errors import KeyMismatchError, OverloadedError
 from issuer.http.errors import RequestError
 from issuer.store.errors import UnwritableError
 from schemas.errors import GreenError, problem_type
@@ -80,6 +80,8 @@ def headers_of(error: Exception) -> Mapping[str, str]:
     """Return the headers that the answer to ``error`` needs besides its content type."""
     if isinstance(error, RequestError):
         return error.headers
+    if isinstance(error, OverloadedError):
+        return {"retry-after": str(error.retry_after_s)}
     if is_key_fault(error) or isinstance(error, UnwritableError):
         return {"retry-after": _RETRY_AFTER_MENDED_S}
     if isinstance(error, GreenError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -104,6 +106,9 @@ def is_key_fault(error: Exception) -> bool:
 
 def is_fault(error: Exception) -> bool:
     """Return whether ``error`` is ours to mend, and so belongs in the log with its trace."""
+    if isinstance(error, OverloadedError):
+        # Whoever causes it must not fill the log as well.
+        return False
     if isinstance(error, GreenError):
         return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return not (isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -12,7 +12,7 @@ _EXAMPLES: Final = {
     "enroll": """example:
   green-agent enroll --issuer https://oracle.example --token 3q2-7wEAAA…
   green-agent enroll --issuer http://127.0.0.1:8080 --development --token … --key file:/etc/green/node.pem
-  green-agent enroll --issuer https://oracle.example --token … --key tpm:""",
+  green-agent enroll --issuer https://oracle.test --token 3q2-7wEAAA… --key tpm:""",
     "run": """example:
   green-agent run --model meta-llama/Llama-3.1-8B -- python train.py --epochs 3
 
@@ -90,7 +90,9 @@ def _enroll(command: argparse.ArgumentParser) -> None:
     secret.add_argument("--token", help="the invite token that the issuer's operator gave you")
     secret.add_argument("--token-file", metavar="FILE", help="read it from a file, - for standard input")
     command.add_argument(
-        "--key", metavar="URI", help="signing key; a file: that is missing is made (default: the home); tpm: the TPM signs windows"
+        "--key",
+        metavar="URI",
+        help="signing key; a file: that is missing is made (default: the home); tpm: the TPM signs windows",
     )
     command.add_argument(
         "--algorithm", choices=("ES256", "EdDSA"), default="ES256", help="of a new key (default ES256)"

@@ -44,7 +44,7 @@ def account(record: TelemetryRecord, node: NodeRecord, intensity: Intensity) -> 
     the record as posted stays the evidence. Where the node has a PUE, the overhead is added.
     """
     active_kwh = decimals.kwh_from_mj(decimals.mj_from_kwh(record.energy_kwh))
-    facility = _facility(active_kwh, node)
+    facility = facility_of(active_kwh, node)
     energy_kwh = decimals.add(active_kwh, facility.overhead_kwh) if facility else active_kwh
     return EnergyClaim(
         accelerator_active_kwh=active_kwh,
@@ -55,7 +55,8 @@ def account(record: TelemetryRecord, node: NodeRecord, intensity: Intensity) -> 
     )
 
 
-def _facility(it_kwh: Decimal, node: NodeRecord) -> Facility | None:
+def facility_of(it_kwh: Decimal, node: NodeRecord) -> Facility | None:
+    """Return the building's share of a node's IT energy, None where the node has no PUE."""
     if node.pue is None:
         return None
     pue = decimals.parse(node.pue)

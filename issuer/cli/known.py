@@ -41,3 +41,10 @@ async def check_new_node(store: Store, node_id: str, key_uri: str | None = None)
         raise ConflictError(f"there is a node {node_id!r} already; see green-issuer nodes show {node_id}")
     if key_uri is not None and await store.nodes.node_key(key_uri) is not None:
         raise ConflictError(f"another node has the key {key_uri} already; see green-issuer nodes list")
+
+
+async def check_invited(store: Store, node_id: str) -> None:
+    """Raise ConflictError where the node exists, unless it is bound to a TPM: that one may enrol again, with a new key."""
+    node = await store.nodes.get(node_id)
+    if node is None or node.attestation is None:
+        await check_new_node(store, node_id)

@@ -15,17 +15,22 @@ from did.jwk import from_cryptography
 from issuer import enrolment
 from issuer.cli.arguments import Commands, Parser, positive, slug
 from issuer.cli.invitations import register as register_invitations
-from issuer.cli.known import check_new_node, check_tenant
+from issuer.cli.known import check_invited, check_new_node, check_tenant
+from issuer.cli.node_tenants import register as register_tenants
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer, cell
 from issuer.errors import EnrolmentError
 from issuer.node_details import NodeDetails
 from issuer.node_view import node_view
 from issuer.store.errors import NotFoundError
+from issuer.windows.view import chain_view
 from schemas import strict_json, times
-from schemas.strict_json import JsonObject
+from schemas.strict_json import Json, JsonObject
 
 _COLUMNS = ("node_id", "tenant_id", "state", "grid_region", "tdp_w", "simulated", "key_uri")
+_TOLD = 20
+"""Windows of which something was told that are shown."""
+
 _PUE_KINDS = ("metered", "reported", "default")
 
 
@@ -62,6 +67,7 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("node_id", metavar="NODE")
     register_invitations(nodes)
+    register_tenants(nodes)
 
 
 def _hours(text: str) -> int:
@@ -102,7 +108,7 @@ async def _invite(arguments: argparse.Namespace) -> Answer:
         validity = timedelta(hours=arguments.valid_hours or issuer.settings.invite_ttl_hours)
         now = times.from_microseconds(issuer.now_us)
         await check_tenant(issuer.store, arguments.tenant)
-        await check_new_node(issuer.store, arguments.node_id)
+        await check_invited(issuer.store, arguments.node_id)
         token = await enrolment.invite(issuer.store, _details(arguments), now, secrets.token_bytes, validity)
         await issuer.store.log.append(issuer.now_us, ACTOR, "invite-node", arguments.node_id, "")
         development = " --development" if issuer.settings.development else ""
@@ -139,9 +145,12 @@ async def _list(arguments: argparse.Namespace) -> Answer:
 async def _show(arguments: argparse.Namespace) -> Answer:
     async with opened(arguments) as issuer:
         node = await issuer.store.nodes.get(arguments.node_id)
-    if node is None:
-        raise NotFoundError(f"there is no node {arguments.node_id!r}; see green-issuer nodes list")
-    facts = node_view(node)
+        if node is None:
+            raise NotFoundError(f"there is no node {arguments.node_id!r}; see green-issuer nodes list")
+        last = await issuer.store.windows.last(node.id)
+        told = await issuer.store.windows.flags(node.id, limit=_TOLD)
+        others: list[Json] = [*await issuer.store.windows.allowed(node.id)]
+    facts = node_view(node) | {"other_tenants": others, "chain": chain_view(node, last, told)}
     return Answer(value=facts, advice=tuple(f"{name}: {cell(value)}" for name, value in facts.items()))
 
 

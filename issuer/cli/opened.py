@@ -82,6 +82,7 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Opened]:
     """
     settings = settings_of_issuer(arguments)
     async with store_of(settings) as store:
+        await store.check_version()
         yield Opened(settings, store, times.to_microseconds(SystemClock().now()))
 
 

@@ -16,6 +16,8 @@ from schemas.strict_json import Json
 JSON: Final = "application/json"
 LD_JSON: Final = "application/ld+json"
 JOSE: Final = "application/jose"
+CMW_JSON: Final = "application/cmw+json"
+NDJSON: Final = "application/x-ndjson"
 # The framework adds the charset to text.
 CSV: Final = "text/csv"
 

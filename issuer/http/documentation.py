@@ -32,11 +32,12 @@ class Produces(NamedTuple):
 
 
 class Consumes(NamedTuple):
-    """The JSON that a route reads; ``schema`` is a name in SCHEMAS (openapi.py)."""
+    """The JSON, or lines of it, that a route reads; ``schema`` is a name in SCHEMAS (openapi.py)."""
 
     schema: str
     description: str
     example: Json
+    media_type: str = "application/json"
 
 
 def documented(
@@ -44,7 +45,7 @@ def documented(
 ) -> dict[str, Any]:
     """Return the keyword arguments of a route's decorator: its access rule and its documentation."""
     statuses = {*_ALWAYS, *problems}
-    if access.needs_key:
+    if access.needs_key or access is Access.CAPABILITY:
         statuses.update(_WITH_KEY)
     if reads is not None:
         statuses.update(_WITH_BODY)
@@ -52,10 +53,16 @@ def documented(
         "tags": [tag],
         "opt": {"access": access},
         "operation_class": _operation(_responses(answers, sorted(statuses)), _body(reads)),
-        "security": [{KEY_SCHEME: []}] if access.needs_key else [{}],
+        "security": _security(access),
         "status_code": answers[0].status,
         "media_type": answers[0].media_type,
     }
+
+
+def _security(access: Access) -> list[dict[str, list[str]]]:
+    if access is Access.CAPABILITY:
+        return [{KEY_SCHEME: []}, {}]
+    return [{KEY_SCHEME: []}] if access.needs_key else [{}]
 
 
 def _operation(responses: dict[str, OpenAPIResponse], body: RequestBody | None) -> type[Operation]:
@@ -101,7 +108,7 @@ def _body(reads: Consumes | None) -> RequestBody | None:
     media = OpenAPIMediaType(
         schema=Reference(ref=f"#/components/schemas/{reads.schema}"), examples={"example": Example(value=reads.example)}
     )
-    return RequestBody(content={"application/json": media}, description=reads.description, required=True)
+    return RequestBody(content={reads.media_type: media}, description=reads.description, required=True)
 
 
 NOT_MODIFIED: Final = Produces(304, "", "The client has it already (If-None-Match).")

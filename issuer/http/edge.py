@@ -7,6 +7,7 @@ answers unknown paths and methods before its own middleware runs.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -24,10 +25,11 @@ from issuer.http.errors import (
     HeadersTooLargeError,
     HostRefusedError,
     RequestError,
+    TargetRefusedError,
     TargetTooLongError,
 )
 from issuer.settings import Settings
-from verifier.framing import why_ambiguous
+from verifier.framing import SEND_TIMEOUT_S, why_ambiguous, why_no_path
 
 _LOG = structlog.get_logger("issuer.http")
 
@@ -51,9 +53,10 @@ _HSTS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDoma
 class Edge:
     """An ASGI application around ``app``. ``app`` is public, so that its routes can be enumerated."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Take the caps and the accepted hosts from the settings."""
+    def __init__(self, app: ASGIApp, settings: Settings, *, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+        """Take the caps and the accepted hosts from the settings, and how long a reader may stand still, in seconds."""
         self.app = app
+        self._send_timeout_s = send_timeout_s
         self._hosts = accepted_hosts(settings)
         self._header_max_bytes = settings.header_max_bytes
         self._header_max_count = settings.header_max_count
@@ -75,7 +78,7 @@ class Edge:
         # A dictionary of its own: servers may hand the same state to every request.
         scope["state"] = {**(scope.get("state") or {}), "request_id": request_id}
         method = scope["method"]
-        answer = _Answer(send, request_id, self._headers, bodiless=method == HttpMethod.HEAD)
+        answer = _Answer(send, request_id, self._headers, self._send_timeout_s, bodiless=method == HttpMethod.HEAD)
         if method == HttpMethod.HEAD:
             # RFC 9110 §9.3.2: the same as GET but for the content, so no route has to know it.
             scope["method"] = HttpMethod.GET
@@ -87,6 +90,9 @@ class Edge:
             except RequestError as error:
                 await answer.refuse(error)
             except Exception as error:
+                if answer.stalled:
+                    _LOG.info("the client stopped reading", path=_shown(scope["path"]))
+                    raise
                 _LOG.exception("request failed outside the routes", path=_shown(scope["path"]))
                 if answer.started:
                     # Half an answer must not look whole: the server cuts the connection.
@@ -104,6 +110,8 @@ class Edge:
             raise TargetTooLongError(f"at most {_MAX_TARGET_BYTES} bytes of path and query are read")
         if ambiguous := why_ambiguous(headers):
             raise AmbiguousBodyError(ambiguous)
+        if no_path := why_no_path(scope["path"]):
+            raise TargetRefusedError(no_path)
         self._check_host([value for name, value in headers if name.lower() == b"host"])
 
     def _check_host(self, values: list[bytes]) -> None:
@@ -132,8 +140,12 @@ def _has_port(host: str) -> bool:
 class _Answer:
     """One answer on its way out."""
 
-    def __init__(self, send: Send, request_id: str, headers: Iterable[tuple[bytes, bytes]], *, bodiless: bool) -> None:
+    def __init__(
+        self, send: Send, request_id: str, headers: Iterable[tuple[bytes, bytes]], timeout_s: float, *, bodiless: bool
+    ) -> None:
         self._send = send
+        self._timeout_s = timeout_s
+        self.stalled = False
         self._request_id = request_id
         self._headers = headers
         self._bodiless = bodiless
@@ -156,7 +168,14 @@ class _Answer:
             ]
         elif self._bodiless and message["type"] == "http.response.body":
             message["body"] = b""
-        await self._send(message)
+        # An answer in parts waits for its reader, and gives up here. A whole one the server takes at once; the
+        # connection is the server's in either case, and a proxy's to bound (docs/limits.md).
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._send(message)
+        except TimeoutError:
+            self.stalled = True
+            raise
 
     async def refuse(self, error: Exception) -> None:
         problem = problems.problem_of(error, f"urn:uuid:{self._request_id}")

@@ -4,6 +4,7 @@ IssuanceError
 └── RequestError                    400
     ├── HostRefusedError            400  the Host header names another service
     ├── AmbiguousBodyError          400  where the body ends can be read in two ways
+    ├── TargetRefusedError          400  the request target is not a path
     ├── ParameterError              400  a parameter breaks its lexical rule
     ├── DisconnectedError           400  the client went away before its body was whole
     ├── UnauthenticatedError        401  no API key, or none that we know
@@ -48,6 +49,13 @@ class AmbiguousBodyError(RequestError):
 
     name = "MALFORMED_REQUEST"
     title = "The request's framing is ambiguous"
+
+
+class TargetRefusedError(RequestError):
+    """The request target is not a path: what a proxy is asked for (RFC 9112 §3.2.3)."""
+
+    name = "MALFORMED_REQUEST"
+    title = "The request target is not a path"
 
 
 class ParameterError(RequestError):

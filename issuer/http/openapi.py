@@ -26,7 +26,7 @@ strings, exact; times are UTC. API keys go into `Authorization: Bearer gck_…`;
 """
 _TAGS: Final = {
     "Identity": "DID documents of the issuers.",
-    "Telemetry": "Nodes post what an inference consumed.",
+    "Telemetry": "Nodes post what an inference consumed, or windows of many.",
     "Certificates": "A tenant's credentials by inference.",
     "Analytics": "Exact sums and exports.",
     "Credentials": "Credentials by id, and the W3C VC API.",
@@ -59,7 +59,17 @@ _REGISTRATION: Final[JsonObject] = {
     "simulated": {"type": "boolean"},
     "jwk": _JWK,
 }
-_NODE: Final = _object({**_REGISTRATION, "state": {"enum": ["active", "revoked"]}, "key_uri": _TEXT, "created": _TEXT})
+_NODE_MEMBERS: Final[JsonObject] = {
+    **_REGISTRATION,
+    "state": {"enum": ["active", "revoked"]},
+    "key_uri": _TEXT,
+    "attestation": {"enum": ["tpm-emulated", "tpm-virtual", "tpm-hardware", None]},
+    "ek": _MAYBE_TEXT,
+    "ak": _MAYBE_TEXT,
+    "enrolment": _MAYBE_TEXT,
+    "created": _TEXT,
+}
+_NODE: Final = _object(_NODE_MEMBERS)
 _FACTOR_TYPES: Final = ("direct", "lifecycle")
 _SUM: Final = _object(
     {
@@ -106,7 +116,85 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
     "Node": _NODE,
     "Nodes": _object({"items": {"type": "array", "items": _NODE}}),
     "Enrolment": _object({"token": _TEXT, "jwk": _JWK, "signature": _TEXT}),
+    "TpmAttestation": _object(
+        {
+            "token": _TEXT,
+            "ek_public": _TEXT,
+            "ek_certificate": _TEXT,
+            "intermediates": {"type": "array", "items": _TEXT, "maxItems": 16},
+            "ak_public": _TEXT,
+        },
+        optional=["intermediates"],
+    ),
+    "TpmChallenge": _object(
+        {
+            "enrolment_id": _TEXT,
+            "credential_blob": _TEXT,
+            "encrypted_secret": _TEXT,
+            "nonce": _TEXT,
+            "previous": _MAYBE_TEXT,
+            "expires": _TEXT,
+        }
+    ),
+    "TpmActivation": _object(
+        {"secret": _TEXT, "opening": {"type": "object"}, "chain_pcr": {"type": "integer"}}, optional=["chain_pcr"]
+    ),
+    "TpmNode": _object(
+        {
+            **_NODE_MEMBERS,
+            "next_sequence": {"type": "integer"},
+            "previous": _MAYBE_TEXT,
+            "end_us": {"type": "integer"},
+            "nonces": {"type": "array", "items": _TEXT},
+        }
+    ),
     "Certificates": _object({"items": {"type": "array", "items": _CREDENTIAL_ITEM}, "next_cursor": _MAYBE_TEXT}),
+    "AnyCredential": {
+        "anyOf": [
+            {"$ref": "#/components/schemas/Credential"},
+            {"$ref": "#/components/schemas/WindowCredential"},
+            {"type": "object", "required": ["proof", "credentialStatus"]},
+        ]
+    },
+    "WindowRequest": {"type": "string", "contentMediaType": "application/x-ndjson"},
+    "WindowTaken": _object(
+        {
+            "window": _TEXT,
+            "credential": {"type": "string", "format": "uri"},
+            "nonces": {"type": "array", "items": _TEXT},
+        }
+    ),
+    "Receipt": _object(
+        {
+            "v": {"const": 1},
+            "record": {"type": "object"},
+            "inclusion": {"type": "object", "required": ["index", "tree_size", "path"]},
+            "merkle_root": _TEXT,
+            "window_digest": _TEXT,
+            "window_credential": {"type": "string", "format": "uri"},
+            "tenant_salt": _TEXT,
+        },
+        optional=["tenant_salt"],
+    ),
+    "NonceRequest": _object({"node_id": _TEXT, "timestamp": _TEXT, "signature": _TEXT}),
+    "Nonces": _object({"nonces": {"type": "array", "items": _TEXT}}),
+    "Window": _object(
+        {
+            "window": _TEXT,
+            "node_id": _TEXT,
+            "tenant_id": _TEXT,
+            "boot_epoch": _TEXT,
+            "sequence": {"type": "integer"},
+            "assurance": _TEXT,
+            "records": {"type": "integer"},
+            "received": _TEXT,
+            "credential": {"type": ["string", "null"]},
+            "evidence": {"type": "string", "format": "uri"},
+            "enrolment": {"type": ["string", "null"]},
+            "header": {"type": "object"},
+            "flags": {"type": "array", "items": _object({"kind": _TEXT, "detail": _TEXT})},
+        }
+    ),
     "Emissions": _object(
         {
             "tenant_id": _MAYBE_TEXT,
@@ -137,7 +225,11 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
 }
 """The schemas that routes name, by hand where no published one says it already."""
 
-_PUBLISHED: Final = {"Telemetry": "telemetry-v1", "Credential": "credential-v1"}
+_PUBLISHED: Final = {
+    "Telemetry": "telemetry-v1",
+    "Credential": "credential-v1",
+    "WindowCredential": "window-v1",
+}
 
 
 @cache

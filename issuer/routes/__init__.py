@@ -7,6 +7,7 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from issuer.routes import (
+    attestation,
     certificates,
     compliance,
     credentials,
@@ -19,12 +20,14 @@ from issuer.routes import (
     status,
     telemetry,
     vocabulary,
+    windows,
 )
 
 HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
     *home.HANDLERS,
     *identity.HANDLERS,
     *telemetry.HANDLERS,
+    *windows.HANDLERS,
     *certificates.HANDLERS,
     *emissions.HANDLERS,
     *compliance.HANDLERS,
@@ -33,5 +36,6 @@ HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
     *evidence.HANDLERS,
     *vocabulary.HANDLERS,
     *nodes.HANDLERS,
+    *attestation.HANDLERS,
     *health.HANDLERS,
 )

@@ -17,7 +17,7 @@ from issuer.http.documentation import Produces, documented
 from issuer.http.errors import ParameterError
 from issuer.http.parameters import Alg, Cursor, Limit, ModelId, NodeId, Since, Tenant, Until
 from issuer.http.query import checked, moment_us, optional
-from issuer.service import Service, service_of
+from issuer.service import service_of
 from issuer.store.errors import NotFoundError
 from issuer.store.records import StoredCredential
 from issuer.tenant_id import TENANT_ID
@@ -73,6 +73,26 @@ async def credential_of_inference(
 
 
 @get(
+    "/api/v1/receipt/{inference_id:str}",
+    **documented(
+        "Certificates",
+        Access.READ,
+        Produces(200, JSON, "The record, its way to the window's root, and the window's credential.", schema="Receipt"),
+        problems=(400, 404),
+    ),
+)
+async def receipt_of_inference(
+    request: Request[Any, Any, Any], inference_id: FromPath[str], tenant: Tenant = None
+) -> Response[bytes]:
+    """Return the receipt of an inference that was measured in a window: provable at once, with no credential of its own."""
+    owner = _owner(request, inference_id, tenant)
+    receipt = await service_of(request).issuance.reading.receipt(owner, inference_id)
+    if receipt is None:
+        raise NotFoundError(f"no window has the inference {inference_id!r}; a posted record has a credential instead")
+    return bytes_answer(receipt, JSON)
+
+
+@get(
     "/api/v1/certificates",
     **documented(
         "Certificates",
@@ -118,18 +138,22 @@ class AlgorithmNotOfferedError(ParameterError):
 
 
 async def _issued(request: Request[Any, Any, Any], inference_id: str, tenant: str | None) -> StoredCredential:
-    checked(inference_id, INFERENCE_ID, "inference_id")
-    owner = caller_of(request).tenant_filter(optional(tenant, TENANT_ID, "tenant"))
-    if owner is None:
-        raise ParameterError("tenant: this key opens every tenant, and inference ids are unique within one; say which")
-    row = await _find(service_of(request), owner, inference_id)
+    owner = _owner(request, inference_id, tenant)
+    service = service_of(request)
+    row = await service.store.credentials.by_inference(owner, inference_id)
+    if row is None or (row.document is None and row.window_id is not None):
+        row = await service.issuance.reading.credential(owner, inference_id)
     if row is None or row.document is None:
         raise NotFoundError(f"there is no credential of the inference {inference_id!r}")
     return row
 
 
-async def _find(service: Service, tenant_id: str, inference_id: str) -> StoredCredential | None:
-    return await service.store.credentials.by_inference(tenant_id, inference_id)
+def _owner(request: Request[Any, Any, Any], inference_id: str, tenant: str | None) -> str:
+    checked(inference_id, INFERENCE_ID, "inference_id")
+    owner = caller_of(request).tenant_filter(optional(tenant, TENANT_ID, "tenant"))
+    if owner is None:
+        raise ParameterError("tenant: this key opens every tenant, and inference ids are unique within one; say which")
+    return owner
 
 
-HANDLERS: Final = (compact_certificate, credential_of_inference, list_certificates)
+HANDLERS: Final = (compact_certificate, credential_of_inference, receipt_of_inference, list_certificates)

@@ -17,6 +17,7 @@ from issuer.http.parameters import Since, Tenant, Until
 from issuer.http.query import moment_us, optional
 from issuer.service import service_of
 from issuer.tenant_id import TENANT_ID
+from issuer.windows.export import everything
 
 
 @get(
@@ -25,7 +26,7 @@ from issuer.tenant_id import TENANT_ID
         "Analytics",
         Access.READ,
         Produces(
-            200, "text/csv", "CSV (RFC 4180), a header row first, oldest period first, cells escaped for formulas."
+            200, "text/csv", "CSV (RFC 4180), a header row first, each inference once, cells escaped for formulas."
         ),
         problems=(400,),
     ),
@@ -33,9 +34,13 @@ from issuer.tenant_id import TENANT_ID
 async def export(
     request: Request[Any, Any, Any], since: Since = None, until: Until = None, tenant: Tenant = None
 ) -> Stream:
-    """Return all credentials of a period as CSV, streamed. One that is cut off has no last line break."""
+    """Return all inferences of a period as CSV, streamed, posted ones first, then those of windows.
+
+    An inference of a window that has no credential of its own yet has an empty credential_id. A table that is cut off
+    has no last line break.
+    """
     owner = caller_of(request).tenant_filter(optional(tenant, TENANT_ID, "tenant"))
-    rows = service_of(request).store.credentials.export(owner, moment_us(since, "since"), moment_us(until, "until"))
+    rows = everything(service_of(request).store, owner, moment_us(since, "since"), moment_us(until, "until"))
     chunks = csv_chunks(rows)
     # Before the status is sent: a database that does not answer is a problem document, not half a table.
     first = await anext(chunks)

@@ -1,4 +1,4 @@
-"""What a verifier needs to do the checks again: the records as the nodes signed them, and the nodes' keys.
+"""What a verifier needs to do the checks again: what the nodes signed, receipts of records, and the nodes' keys.
 
 Public, since a stranger has to be able to verify: who asks knows the digest or the thumbprint, and so has
 the credential already.
@@ -13,7 +13,7 @@ from litestar import Request, Response, get
 from litestar.params import FromPath
 
 from issuer.access import Access
-from issuer.http.answers import IMMUTABLE, JSON, cached_answer
+from issuer.http.answers import CMW_JSON, IMMUTABLE, JOSE, JSON, cached_answer
 from issuer.http.documentation import NOT_MODIFIED, Produces, documented
 from issuer.service import service_of
 from issuer.store.errors import NotFoundError
@@ -31,24 +31,35 @@ THUMBPRINT_URI: Final = Lexical(
     **documented(
         "Evidence",
         Access.PUBLIC,
-        Produces(200, JSON, "A telemetry record (JCS, with its signature) by its digest, byte for byte as signed."),
+        Produces(200, JSON, "A telemetry record by its digest, byte for byte as signed; a receipt by its record's."),
+        Produces(200, JOSE, "A window's header, signed by a software key, by its digest."),
+        Produces(200, CMW_JSON, "A window's TPM evidence by its digest."),
         Produces(200, JWK_JSON, "A node's public key by its JWK thumbprint URI."),
         NOT_MODIFIED,
         problems=(404,),
     ),
 )
 async def evidence(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-    """Return a record by its digest, or a node's public key by its JWK thumbprint URI."""
-    store = service_of(request).store
+    """Return evidence or a receipt by its digest, or a node's public key by its JWK thumbprint URI."""
+    service = service_of(request)
+    store = service.store
     if DIGEST.fits(name):
-        record = await store.credentials.evidence(name)
-        if record is not None:
-            return cached_answer(request, record, JSON, cache_control=IMMUTABLE)
+        body = await store.credentials.evidence(name)
+        if body is None:
+            body = await service.issuance.reading.receipt_of_record(name)
+        if body is not None:
+            return cached_answer(request, body, _media_type(body), cache_control=IMMUTABLE)
     elif THUMBPRINT_URI.fits(name):
         jwk = await store.nodes.node_key(name)
         if jwk is not None:
             return cached_answer(request, msgspec.json.encode(jwk), JWK_JSON, cache_control=IMMUTABLE)
     raise NotFoundError("there is no such evidence here")
+
+
+def _media_type(body: bytes) -> str:
+    if not body.startswith(b"{"):
+        return JOSE
+    return CMW_JSON if body.startswith(b'{"ak":[') else JSON
 
 
 HANDLERS: Final = (evidence,)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
-from sqlalchemy import RowMapping, select, text, update
+from sqlalchemy import RowMapping, delete, select, text, update
 
 from issuer.store.database import AsyncConnection, Database, Randomness
 from issuer.store.errors import ConflictError, NotFoundError, SerializationError, StoreError, UnavailableError
@@ -29,12 +29,13 @@ from issuer.store.selections import (
 from issuer.store.status import count_change
 from issuer.store.status_lists import StatusLists
 from issuer.store.sums import sum_totals
+from issuer.store.window_models import INFERENCE, RECEIPT
 
 _ROW = CREDENTIAL.c
 _ATTEMPTS: Final = 8
 
 
-class _RaceLostError(StoreError):
+class RaceLostError(StoreError):
     """Another transaction reserved the same inference first: roll back, and find its row."""
 
 
@@ -57,13 +58,19 @@ class Credentials:
         for _ in range(_ATTEMPTS):
             try:
                 async with self._database.write() as connection:
-                    row = await _find(connection, request)
-                    if row is not None:
-                        return _found(row, request)
-                    return await self._insert(connection, request, build)
-            except (_RaceLostError, SerializationError):
+                    return await self.reserve_in(connection, request, build)
+            except (RaceLostError, SerializationError):
                 continue
         raise UnavailableError("too many reservations of the same inference at once; try again")
+
+    async def reserve_in(
+        self, connection: AsyncConnection, request: Reservation, build: Callable[[Reserved], bytes]
+    ) -> Reserved:
+        """Return a reservation as part of the caller's transaction, which begins anew if RaceLostError comes."""
+        row = await _find(connection, request)
+        if row is not None:
+            return _found(row, request)
+        return await self._insert(connection, request, build)
 
     async def _insert(
         self, connection: AsyncConnection, request: Reservation, build: Callable[[Reserved], bytes]
@@ -75,6 +82,14 @@ class Credentials:
         )
         unsecured = build(reserved)
         await self._insert_row(connection, request, reserved)
+        if request.inference_id is not None and request.window_id is None:
+            await self._claim(connection, request)
+        if request.record_index is not None:
+            await connection.execute(
+                self._database.insert(RECEIPT)
+                .values(record_digest=request.record_digest, window_id=request.window_id, idx=request.record_index)
+                .on_conflict_do_nothing(index_elements=["record_digest"])
+            )
         await connection.execute(
             CREDENTIAL_BYTES.insert().values(credential_id=credential_id, unsecured=unsecured, document=None)
         )
@@ -83,15 +98,27 @@ class Credentials:
             await connection.execute(evidence.on_conflict_do_nothing(index_elements=["digest"]))
         return msgspec.structs.replace(reserved, unsecured=unsecured)
 
+    async def _claim(self, connection: AsyncConnection, request: Reservation) -> None:
+        """Take the inference id for a posted record. Raises ConflictError where a window has it."""
+        own = {"tenant_id": request.tenant_id, "inference_id": request.inference_id}
+        insert = self._database.insert(INFERENCE).values(own)
+        done = await connection.execute(insert.on_conflict_do_nothing(index_elements=["tenant_id", "inference_id"]))
+        if done.rowcount != 1:
+            raise ConflictError(
+                f"the inference {request.inference_id!r} was measured in a window already; give each an id of its own"
+            )
+
     async def _insert_row(self, connection: AsyncConnection, request: Reservation, reserved: Reserved) -> None:
         insert = self._database.insert(CREDENTIAL).values(_columns(request, reserved))
         done = await connection.execute(
             insert.on_conflict_do_nothing(
                 index_elements=["tenant_id", "inference_id"], index_where=text("state <> 'rejected'")
             )
+            if request.inference_id is not None
+            else insert.on_conflict_do_nothing()
         )
         if done.rowcount != 1:
-            raise _RaceLostError("the inference was reserved by another process meanwhile")
+            raise RaceLostError("the inference or window was reserved by another process meanwhile")
 
     async def complete(self, credential_id: str, document: bytes, issued_us: int) -> StoredCredential:
         """Store the issued bytes if there are none yet, and return the credential with the bytes that stand.
@@ -120,17 +147,24 @@ class Credentials:
         """
         refuse = update(CREDENTIAL).where(_ROW.id == credential_id, _ROW.state == "reserved")
         async with self._database.write() as connection:
-            done = await connection.execute(refuse.values(state="rejected", rejection=reason).returning(_ROW.list_id))
-            list_id = done.scalar()
-            if list_id is None:
+            refused = refuse.values(state="rejected", rejection=reason)
+            done = await connection.execute(
+                refused.returning(_ROW.list_id, _ROW.tenant_id, _ROW.inference_id, _ROW.window_id)
+            )
+            row = done.first()
+            if row is None:
                 await _explain_no_rejection(connection, credential_id)
                 return
             entry = update(STATUS_ENTRY).where(STATUS_ENTRY.c.credential_id == credential_id)
             await connection.execute(entry.where(STATUS_ENTRY.c.revoked_us.is_(None)).values(revoked_us=now_us))
-            await count_change(connection, list_id, now_us)
+            await count_change(connection, row.list_id, now_us)
             await append_entry(
                 connection, at_us=now_us, actor="issuer", action="reject", target=credential_id, detail=reason
             )
+            # Last, as a reservation takes it last: two that wait for each other would end in a deadlock.
+            if row.inference_id is not None and row.window_id is None:
+                posted = (INFERENCE.c.tenant_id == row.tenant_id, INFERENCE.c.inference_id == row.inference_id)
+                await connection.execute(delete(INFERENCE).where(*posted))
 
     async def by_id(self, credential_id: str, *, tenant_id: str | None) -> StoredCredential | None:
         """Return the credential in whatever state, or None."""
@@ -160,7 +194,7 @@ class Credentials:
         Raises CursorError.
         """
         selection = Selection(tenant_id, model_id=model_id, node_id=node_id, since_us=since_us, until_us=until_us)
-        async with self._database.read() as connection:
+        async with self._database.list_rows(tenant_id) as connection:
             return await select_page(connection, selection, limit, cursor)
 
     async def export(
@@ -178,7 +212,7 @@ class Credentials:
         selection = Selection(tenant_id, since_us=since_us, until_us=until_us)
         after: StoredCredential | None = None
         while True:
-            async with self._database.read() as connection:
+            async with self._database.list_rows(tenant_id) as connection:
                 batch = await select_batch(connection, selection, after, batch_size)
             for row in batch:
                 yield row
@@ -195,7 +229,7 @@ class Credentials:
     ) -> Totals:
         """Return the exact sums over issued credentials of inferences and jobs, by the end of their period."""
         selection = Selection(tenant_id, model_id=model_id, since_us=since_us, until_us=until_us)
-        async with self._database.read() as connection:
+        async with self._database.list_rows(tenant_id) as connection:
             return await sum_totals(connection, selection)
 
     async def pending(self, *, before_us: int | None = None, limit: int = 1000) -> tuple[StoredCredential, ...]:
@@ -210,12 +244,16 @@ class Credentials:
 
 
 async def _find(connection: AsyncConnection, request: Reservation) -> RowMapping | None:
-    if request.inference_id is None:
+    if request.inference_id is not None:
+        same = (_ROW.tenant_id == request.tenant_id) & (_ROW.inference_id == request.inference_id)
+    elif request.window_id is not None:
+        same = (_ROW.window_id == request.window_id) & (_ROW.credential_type == request.credential_type)
+    else:
         return None
     query = (
         select(CREDENTIAL, CREDENTIAL_BYTES.c.unsecured, CREDENTIAL_BYTES.c.document)
         .join(CREDENTIAL_BYTES, CREDENTIAL_BYTES.c.credential_id == _ROW.id)
-        .where(_ROW.tenant_id == request.tenant_id, _ROW.inference_id == request.inference_id, _ROW.state != "rejected")
+        .where(same, _ROW.state != "rejected")
     )
     return (await connection.execute(query)).mappings().first()
 
@@ -239,7 +277,7 @@ def _columns(request: Reservation, reserved: Reserved) -> dict[str, object]:
     energy = parts_of(request.energy_kwh)
     emissions = parts_of(request.operational_emissions_gco2e)
     columns = msgspec.structs.asdict(request)
-    del columns["now_us"], columns["record"]
+    del columns["now_us"], columns["record"], columns["record_index"]
     return columns | {
         "id": reserved.id,
         "list_id": reserved.list_id,

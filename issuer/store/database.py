@@ -22,9 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from issuer.store.errors import StorageFailedError, StoreUrlError
 from issuer.store.translation import translated
 from issuer.store.urls import OpenedFile, database_url, prepare_sqlite_file
+from issuer.turns import Turns
 
 BUSY_TIMEOUT_S: Final = 10.0
 _SQLITE_READERS: Final = 4
+_LISTINGS: Final = 2
+"""Reads of many rows at once, of all tenants together: other readers stay free for records, keys and health."""
 _BUSY_PAUSE_S: Final = 0.01
 
 
@@ -48,12 +51,13 @@ class Database:
         target = database_url(url)
         self.is_sqlite = target.drivername.startswith("sqlite")
         self.notices: tuple[str, ...] = ()
+        self._listings = Turns("listings or sums of a tenant", each=1, most=_LISTINGS, wait_s=busy_timeout_s)
         self._file: OpenedFile | None = None
         if self.is_sqlite:
             self.notices = prepare_sqlite_file(target)
             self._file = OpenedFile(target)
-            self._writer = _sqlite_engine(target, busy_timeout_s, writes=True)
-            self._reader = _sqlite_engine(target, busy_timeout_s, writes=False)
+            self._writer = _sqlite_engine(target, busy_timeout_s, self._file, writes=True)
+            self._reader = _sqlite_engine(target, busy_timeout_s, self._file, writes=False)
         else:
             self._writer = self._reader = _postgresql_engine(target, pool_size, busy_timeout_s)
 
@@ -63,6 +67,15 @@ class Database:
         with translated(reads=True):
             async with self._reader.connect() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def list_rows(self, tenant_id: str | None) -> AsyncIterator[AsyncConnection]:
+        """Give a connection as ``read``, for what may read many rows of a tenant (None: of all).
+
+        One at a time of a tenant and a few in all, so that they never hold all connections. Raises OverloadedError too.
+        """
+        async with self._listings.of(tenant_id or ""), self.read() as connection:
+            yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -82,9 +95,12 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def check_in_place(self) -> None:
-        """Raise StorageFailedError where the SQLite file is no longer the one that was opened."""
+        """Raise StorageFailedError where the SQLite file, or its log, is no longer the one that was opened."""
         if self._file is not None and not self._file.is_in_place():
-            raise StorageFailedError("the database file was moved or replaced under the running service; restart it")
+            raise StorageFailedError(
+                "the database file, its -wal or its -shm was moved, replaced or removed under the running service; "
+                "restart it"
+            )
 
     async def close(self) -> None:
         """Close all connections; SQLite checkpoints its WAL with the last one."""
@@ -115,7 +131,7 @@ def _postgresql_engine(url: URL, pool_size: int, busy_timeout_s: float) -> Async
     )
 
 
-def _sqlite_engine(url: URL, busy_timeout_s: float, *, writes: bool) -> AsyncEngine:
+def _sqlite_engine(url: URL, busy_timeout_s: float, file: OpenedFile, *, writes: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
         # An error's text ends in the log, and the parameters are tokens' digests and whole credentials.
@@ -144,6 +160,7 @@ def _sqlite_engine(url: URL, busy_timeout_s: float, *, writes: bool) -> AsyncEng
             if name == "journal_mode" and cursor.fetchone()[0] != "wal":
                 raise StoreUrlError("SQLite cannot keep a write-ahead log there (a network file system?)")
         cursor.close()
+        file.connected(connection)
 
     def begin(connection: Connection) -> None:
         # A deferred transaction that starts to write fails as soon as another has written meanwhile.
@@ -151,6 +168,7 @@ def _sqlite_engine(url: URL, busy_timeout_s: float, *, writes: bool) -> AsyncEng
 
     event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", begin)
+    event.listen(engine.sync_engine, "close", lambda connection, _record: file.disconnected(connection))
     return engine
 
 

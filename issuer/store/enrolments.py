@@ -55,7 +55,7 @@ class Enrolments:
         Raises NotFoundError for an unknown token, InvitationSpentError for a used or expired one.
         """
         async with self._database.write() as connection:
-            return await _consume(connection, token_sha256, now_us, key_uri=None)
+            return await consume(connection, token_sha256, now_us, key_uri=None)
 
     async def enrol(self, token_sha256: bytes, jwk: JsonObject, key_uri: str, now_us: int) -> NodeRecord:
         """Use a token up and return the node that it registers, in one transaction, with its entry in the audit log.
@@ -65,13 +65,13 @@ class Enrolments:
         """
         async with self._database.write() as connection:
             try:
-                invitation = await _consume(connection, token_sha256, now_us, key_uri=key_uri)
+                invitation = await consume(connection, token_sha256, now_us, key_uri=key_uri)
             except InvitationSpentError:
                 earlier = await _enrolled(connection, token_sha256, key_uri)
                 if earlier is None:
                     raise
                 return read_record(NodeRecord, earlier)
-            node = _node(invitation, jwk, key_uri, now_us)
+            node = invited(invitation, jwk, key_uri, now_us)
             await connection.execute(NODE.insert().values(column_values(node)))
             # Here, not in the caller: asked again and again for the same node, the log must not grow each time.
             await append_entry(
@@ -80,7 +80,8 @@ class Enrolments:
         return node
 
 
-async def _consume(connection: AsyncConnection, token_sha256: bytes, now_us: int, *, key_uri: str | None) -> Invitation:
+async def consume(connection: AsyncConnection, token_sha256: bytes, now_us: int, *, key_uri: str | None) -> Invitation:
+    """Use a token up as part of the caller's transaction. Raises NotFoundError, InvitationSpentError."""
     # One conditional UPDATE decides who is first, in both databases.
     change = (
         update(ENROLMENT_TOKEN)
@@ -106,7 +107,8 @@ async def _enrolled(connection: AsyncConnection, token_sha256: bytes, key_uri: s
     return (await connection.execute(query)).mappings().first()
 
 
-def _node(invitation: Invitation, jwk: JsonObject, key_uri: str, now_us: int) -> NodeRecord:
+def invited(invitation: Invitation, jwk: JsonObject, key_uri: str, now_us: int) -> NodeRecord:
+    """Return the node that an invitation settles, with its key."""
     return NodeRecord(
         id=invitation.node_id,
         tenant_id=invitation.tenant_id,

@@ -9,6 +9,7 @@
         ├── CursorError            a cursor that we did not hand out (400)
         ├── UnstorableValueError   text or a number that the database cannot hold (400)
         ├── StoreUrlError          the database URL or its settings cannot be used (500)
+        │   └── NewerDatabaseError     a newer version of the program made the tables (500)
         ├── UnavailableError       busy, locked or unreachable: try again (503)
             │   ├── SerializationError     two transactions stood in each other's way (503)
         │   └── UnwritableError        the disk is full or the database read-only: the operator's to mend (503)
@@ -85,6 +86,20 @@ class StoreUrlError(StoreError):
 
     name = "STORE_URL"
     title = "The database cannot be used"
+
+
+class NewerDatabaseError(StoreUrlError):
+    """The tables were made by a newer version of this program, which may mean by them what this one does not know."""
+
+    name = "DATABASE_NEWER"
+    title = "The database was made by a newer version"
+
+    def __init__(self, revision: str, newest: str) -> None:
+        """Say which revision was found, and which is the newest that is known here."""
+        super().__init__(
+            f"the database was made by a newer version of this program (its schema is {revision}, this version knows "
+            f"{newest} and older); install that version again, or go back to a backup made before it"
+        )
 
 
 class UnavailableError(StoreError):

@@ -23,6 +23,10 @@ METADATA = MetaData(
 """The tables of the store; Alembic compares it with what the migrations made."""
 
 
+_LIVE_WINDOW = "credential_type = 'GreenComputeWindowCredential' AND state <> 'rejected'"
+"""A window has one credential; ``window_id`` of another type says in which window its inference is."""
+
+
 class _Row(SQLModel):
     metadata: ClassVar[MetaData] = METADATA
 
@@ -74,10 +78,13 @@ class Tenant(_Row, table=True):
 
 
 class Node(_Row, table=True):
-    """records.NodeRecord; one key, one node."""
+    """records.NodeRecord; one key, one node, one TPM."""
 
     __tablename__ = "node"
-    __table_args__ = (CheckConstraint("state IN ('active', 'revoked')", name="state"),)
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'revoked')", name="state"),
+        Index("ix_node_ek_digest", "ek_digest", unique=True),
+    )
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id", index=True)
     jwk: str
@@ -91,6 +98,14 @@ class Node(_Row, table=True):
     simulated: bool
     state: str
     created_us: int = Field(sa_type=BigInteger)
+    ek_digest: str | None = None
+    ak: bytes | None = None
+    ak_digest: str | None = None
+    attestation: str | None = None
+    enrolment_digest: str | None = None
+    chain_pcr: int | None = None
+    chain_state: str | None = None
+    refusal: str | None = None
 
 
 class EnrolmentToken(_Row, table=True):
@@ -202,7 +217,15 @@ class Credential(_Row, table=True):
         ),
         Index("ix_credential_tenant_period", "tenant_id", "period_end_us", "id"),
         Index("ix_credential_model_period", "tenant_id", "model_id", "period_end_us", "id"),
+        Index("ix_credential_node_period", "tenant_id", "node_id", "period_end_us", "id"),
         Index("ix_credential_period", "period_end_us", "id"),
+        Index(
+            "ix_credential_window",
+            "window_id",
+            unique=True,
+            sqlite_where=text(_LIVE_WINDOW),
+            postgresql_where=text(_LIVE_WINDOW),
+        ),
     )
     id: str = Field(primary_key=True)
     issuer_slug: str = Field(foreign_key="issuer.slug")
@@ -232,6 +255,7 @@ class Credential(_Row, table=True):
     reserved_us: int = Field(sa_type=BigInteger)
     issued_us: int | None = Field(default=None, sa_type=BigInteger)
     rejection: str | None = None
+    window_id: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class CredentialBytes(_Row, table=True):

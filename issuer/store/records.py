@@ -20,6 +20,7 @@ CredentialState: TypeAlias = Literal["reserved", "issued", "rejected"]
 Scope: TypeAlias = Literal["read", "status", "issue", "admin"]
 Purpose: TypeAlias = Literal["revocation", "suspension"]
 EmissionFactorType: TypeAlias = Literal["direct", "lifecycle"]
+Attestation: TypeAlias = Literal["tpm-emulated", "tpm-virtual", "tpm-hardware"]
 
 ROOT_SLUG = "root"
 """Slug of the issuer whose DID document stands at /.well-known/did.json."""
@@ -59,7 +60,13 @@ class TenantRecord(Struct, frozen=True, kw_only=True):
 
 
 class NodeRecord(Struct, frozen=True, kw_only=True):
-    """A GPU node as registered. ``simulated``: a simulator, which may send simulated telemetry only."""
+    """A GPU node as registered. ``simulated``: a simulator, which may send simulated telemetry only.
+
+    Of a node whose key lives in a TPM besides: ``attestation`` (what its TPM is), ``ek_digest``, ``ak`` (TPMT_PUBLIC),
+    ``ak_digest``, the digest of its enrolment record, and the register that chains its windows. ``chain_state`` is
+    verifier.attestation.chain_state.ChainState as JSON, None before the first window; ``refusal`` the newest window
+    that did not follow (JSON).
+    """
 
     id: str
     tenant_id: str
@@ -74,6 +81,14 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     simulated: bool = False
     state: NodeState = "active"
     created_us: int = 0
+    attestation: Attestation | None = None
+    ek_digest: str | None = None
+    ak: bytes | None = None
+    ak_digest: str | None = None
+    enrolment_digest: str | None = None
+    chain_pcr: int | None = None
+    chain_state: str | None = None
+    refusal: str | None = None
 
 
 class Invitation(Struct, frozen=True, kw_only=True):
@@ -111,6 +126,7 @@ class Reservation(Struct, frozen=True, kw_only=True):
     foreign types), ``body_digest`` what must be equal the second time. ``record`` are the bytes of the
     telemetry record as the credential's evidence names them, ``record_digest`` their digest.
     ``emission_factor_type`` may be absent only where there are no emissions: in other credential types.
+    ``window_id`` is the window of a window's credential, or the one that has the inference, with its ``record_index``.
     """
 
     issuer_slug: str
@@ -130,6 +146,8 @@ class Reservation(Struct, frozen=True, kw_only=True):
     simulated: bool = False
     record_digest: str | None = None
     record: bytes | None = None
+    window_id: int | None = None
+    record_index: int | None = None
 
 
 class Reserved(Struct, frozen=True, kw_only=True):
@@ -179,6 +197,7 @@ class StoredCredential(Struct, frozen=True, kw_only=True):
     suspended_us: int | None
     unsecured: bytes
     document: bytes | None
+    window_id: int | None = None
 
 
 class Page(NamedTuple):

@@ -18,6 +18,8 @@ from schemas.errors import FormatError
 MEASURED_TYPE: Final = "GreenComputeCredential"
 """Only these are summed and exported: a window's or summary's credential states the same energy again."""
 
+WINDOW_TYPE: Final = "GreenComputeWindowCredential"
+
 _MAX_LIMIT: Final = 1000
 _CURSOR: Final = re.compile(r"(-?\d{1,17})\.([0-9a-f-]{36})", re.ASCII)
 _ROW = CREDENTIAL.c
@@ -102,11 +104,18 @@ async def select_page(connection: AsyncConnection, selection: Selection, limit: 
 async def select_batch(
     connection: AsyncConnection, selection: Selection, after: StoredCredential | None, limit: int
 ) -> tuple[StoredCredential, ...]:
-    """Return the next rows of an export, oldest period first."""
-    query = _query().where(*selection.conditions(), _ROW.credential_type == MEASURED_TYPE)
+    """Return the next posted inferences of an export, oldest period first; those of windows come with their windows."""
+    posted = (_ROW.credential_type == MEASURED_TYPE, _ROW.window_id.is_(None))
+    query = _query().where(*selection.conditions(), *posted)
     if after is not None:
         query = query.where(tuple_(_ROW.period_end_us, _ROW.id) > tuple_(after.period_end_us, after.id))
     query = query.order_by(_ROW.period_end_us, _ROW.id).limit(limit)
+    return tuple(_record(row) for row in (await connection.execute(query)).mappings())
+
+
+async def select_singles(connection: AsyncConnection, window_id: int) -> tuple[StoredCredential, ...]:
+    """Return the issued credentials of one window's inferences."""
+    query = _query().where(_ROW.window_id == window_id, _ROW.credential_type == MEASURED_TYPE, _ROW.state == "issued")
     return tuple(_record(row) for row in (await connection.execute(query)).mappings())
 
 

@@ -14,12 +14,14 @@ from issuer.store.enrolments import Enrolments
 from issuer.store.issuers import Issuers
 from issuer.store.keys import Keys
 from issuer.store.log import Log
-from issuer.store.migrate import current_revision, upgrade
+from issuer.store.migrate import check_version, current_revision, upgrade
 from issuer.store.models import ISSUER
 from issuer.store.nodes import Nodes
 from issuer.store.status import Status
 from issuer.store.status_lists import StatusLists
 from issuer.store.tenants import Tenants
+from issuer.store.tpms import Tpms
+from issuer.store.windows import Windows
 
 LIST_SIZE: Final = 131_072
 """Bits of a status list; StatusList2021 asks for at least 16 KB."""
@@ -42,6 +44,8 @@ class Store:
         self.enrolments = Enrolments(database)
         self.api_keys = ApiKeys(database)
         self.credentials = Credentials(database, lists, randomness)
+        self.windows = Windows(database, self.credentials)
+        self.tpms = Tpms(database)
         self.status = Status(database)
         self.log = Log(database)
 
@@ -66,8 +70,15 @@ class Store:
         return cls(database, randomness=source, list_size=list_size, fill_limit=fill_limit)
 
     async def migrate(self) -> None:
-        """Bring the tables to this version's form; safe to call at every start, by several processes at once."""
+        """Bring the tables to this version's form; safe to call at every start, by several processes at once.
+
+        Raises NewerDatabaseError.
+        """
         await upgrade(self._database)
+
+    async def check_version(self) -> None:
+        """Raise NewerDatabaseError where a newer version of the program made the tables."""
+        await check_version(self._database)
 
     async def revision(self) -> str | None:
         """Return the revision of the tables, None where there are none; migrate.head_revision() is this version's."""

@@ -89,7 +89,10 @@ def _is_standby(error: DBAPIError) -> bool:
 
 def _constraint(error: IntegrityError) -> StoreError | None:
     code, state = _sqlite_code(error), _sqlstate(error)
-    if code in {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY} or state == _PG_UNIQUE:
+    # An INSERT that a trigger refuses has met the row that it would replace.
+    inserted = code == sqlite3.SQLITE_CONSTRAINT_TRIGGER and (error.statement or "").startswith("INSERT ")
+    unique = code in {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY} or state == _PG_UNIQUE
+    if inserted or unique:
         return ConflictError("another entry has this name or key already")
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY or state == _PG_FOREIGN_KEY:
         return NotFoundError("what the entry refers to does not exist")

@@ -59,27 +59,46 @@ def prepare_sqlite_file(url: URL) -> tuple[str, ...]:
 
 
 class OpenedFile:
-    """The database file as it was when the service opened it.
+    """The database file as it was when the service opened it, and its log while the service has connections.
 
     SQLite goes on writing to a file that was renamed or deleted (a backup moved into its place), and says that all
-    is well; in WAL mode it does not look (https://www.sqlite.org/howtocorrupt.html §4).
+    is well; in WAL mode it does not look (https://www.sqlite.org/howtocorrupt.html §4). The log (-wal) and its index
+    (-shm) are made with the first connection and removed with the last.
     """
 
     def __init__(self, url: URL) -> None:
         """Remember which file the path leads to; it has to exist."""
         self._path = os.path.abspath(url.database or "")  # noqa: PTH100 - as above
-        self._opened = self._identity()
+        self._opened = _identity(self._path)
+        self._connections: set[int] = set()
+        self._logs: dict[str, tuple[int, int]] = {}
+
+    def connected(self, connection: object) -> None:
+        """Note a connection that has begun to use the log. Which files those are is remembered from the first on."""
+        self._connections.add(id(connection))
+        if not self._logs:
+            paths = (self._path + "-wal", self._path + "-shm")
+            self._logs = {path: _identity(path) for path in paths if os.path.exists(path)}  # noqa: PTH110 - as above
+
+    def disconnected(self, connection: object) -> None:
+        """Note a connection that is about to be closed. With the last one SQLite removes the log."""
+        self._connections.discard(id(connection))
+        if not self._connections:
+            self._logs = {}
 
     def is_in_place(self) -> bool:
-        """Return whether the path still leads to the file that was opened."""
+        """Return whether the paths still lead to the files that were opened."""
         try:
-            return self._identity() == self._opened
+            return _identity(self._path) == self._opened and all(
+                _identity(path) == opened for path, opened in self._logs.items()
+            )
         except OSError:
             return False
 
-    def _identity(self) -> tuple[int, int]:
-        found = os.stat(self._path)  # noqa: PTH116 - before every commit, so without the making of a Path
-        return found.st_dev, found.st_ino
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116 - before every commit, so without the making of a Path
+    return found.st_dev, found.st_ino
 
 
 def version_notices(version: tuple[int, ...]) -> tuple[str, ...]:

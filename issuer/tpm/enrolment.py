@@ -99,6 +99,7 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeRecord
     next_sequence: int
     previous: str | None
+    end_us: int
     nonces: tuple[str, ...]
 
 
@@ -212,6 +213,7 @@ async def finish(
         node=enrolled,
         next_sequence=state.next_sequence,
         previous=state.previous,
+        end_us=state.end_us or 0,
         nonces=tuple(one.nonce for one in nonces),
     )
 
@@ -296,7 +298,7 @@ def _details(asked: AttestRequest, endorsement: Endorsement) -> _Details:
     )
 
 
-def _record(
+def _record(  # noqa: PLR0917 - the parts of one document
     details: _Details,
     node_id: str,
     key: AttestationKey,

@@ -13,7 +13,7 @@ import pytest
 from schemas import base64url, times
 from schemas.telemetry import signing_input
 from tests.agent.test_session import Bench
-from tests.attacks.catalogue import attack, of_response, waits
+from tests.attacks.catalogue import attack, of_response
 from tests.fakes import site as sites
 from tests.fakes.did import signer as signer_for
 from tests.fakes.issuer import START, body, node_signer, posted, signed
@@ -24,8 +24,6 @@ site, any_site = running.site, running.any_site
 
 PATH = "/api/v1/telemetry"
 NODES = "/api/v1/nodes"
-
-waits("telemetry windows (POST /api/v1/windows)", "IT007", "IT009", "IT011")
 
 _MALFORMED = "docs/api.md: a value outside its form is malformed, 400; 422 is for values that are well formed"
 

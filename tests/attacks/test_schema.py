@@ -63,7 +63,10 @@ async def test_a_schema_is_never_fetched():
     fetcher = MemoryFetcher(WORLD.served())
     for value in (
         WORLD.credential(put("credentialSchema.id", "https://evil.example/schema.json")),
-        foreign(WORLD, put("credentialSchema", {"id": "https://evil.example/schema.json", "type": "JsonSchemaValidator2018"})),
+        foreign(
+            WORLD,
+            put("credentialSchema", {"id": "https://evil.example/schema.json", "type": "JsonSchemaValidator2018"}),
+        ),
     ):
         await gather(document.parse(encoded(value)), NOTHING, fetcher)
     assert not [url for url in fetcher.asked if "evil" in url]

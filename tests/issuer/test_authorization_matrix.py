@@ -7,6 +7,7 @@ access rule fails the others. The expectations stand here by hand: they do not c
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 
 import pytest
@@ -18,6 +19,7 @@ from issuer.api_key import render_key
 from issuer.app import _require_access, create_app, create_service
 from tests.fakes.issuer import PUBLIC_URL, FixedClock, posted
 from tests.fakes.site import JSON, api_key, bearer, problem, site_settings
+from tests.fakes.window_node import HEADERS, WindowNode
 
 OPEN, SIGNED, INVITED = "open", "signed by a node", "opened by an invite token"
 
@@ -40,9 +42,16 @@ MATRIX = {
     ("GET", "/evidence/{name}"): OPEN,
     ("GET", "/contexts/v1"): OPEN,
     ("GET", "/schemas/{name}"): OPEN,
+    ("POST", "/api/v1/windows"): SIGNED,
+    ("POST", "/api/v1/nonces"): SIGNED,
+    ("GET", "/api/v1/windows/{node_id}/{epoch}/{sequence}"): "read",
+    ("GET", "/api/v1/receipt/{inference_id}"): "read",
     ("POST", "/api/v1/nodes"): "admin",
     ("GET", "/api/v1/nodes"): "admin",
     ("POST", "/api/v1/nodes/enrol"): INVITED,
+    ("POST", "/api/v1/nodes/attest"): INVITED,
+    ("POST", "/api/v1/nodes/attest/{enrolment_id}"): INVITED,
+    ("GET", "/enrolments/{digest}"): OPEN,
     ("GET", "/healthz"): OPEN,
     ("GET", "/openapi"): OPEN,
 }
@@ -87,9 +96,18 @@ def names(service):
     record = posted(model_id="model-1")
     credential = service.post("/api/v1/telemetry", content=record, headers=JSON).json()
     entry = credential["credentialStatus"]
+    node = WindowNode()
+    window = service.post("/api/v1/windows", content=node.zipped(node.records(1)), headers=HEADERS)
+    assert window.status_code == 201, window.text
     return {
+        "node_id": "node-7",
+        "epoch": "1",
+        "sequence": "0",
+        "enrolment_id": "x",
+        "digest": "x",
+        "window": window.json()["credential"].rpartition("/")[2],
         "slug": "root",
-        "inference_id": "inference-1",
+        "inference_id": "inference-0",
         "model_id": "model-1",
         "credential": credential["id"].rpartition("/")[2],
         "list_id": entry["statusListCredential"].rpartition("/")[2],
@@ -109,9 +127,9 @@ def ask(service, names, described):
     def send(entry, headers, **params):
         method, template = entry
         content = b"{}" if method == "POST" else None
-        answer = service.request(
-            method, template.format(**names), params=params, content=content, headers=JSON | headers
-        )
+        body = described[template][method.lower()].get("requestBody", {"content": JSON})["content"]
+        headers = {"content-type": next(iter(body))} | headers if content else headers
+        answer = service.request(method, template.format(**names), params=params, content=content, headers=headers)
         promised = described[template][method.lower()]["responses"][str(answer.status_code)]
         assert answer.headers["content-type"].partition(";")[0] in promised["content"]
         return answer
@@ -169,7 +187,7 @@ def test_the_right_key_passes(ask, entry, admin):
 def test_another_tenants_key_sees_nothing_of_acme(ask, entry):
     answer = ask(entry, bearer("umbra", MATRIX[entry]))
     assert answer.status_code in {200, 404}
-    for trace in ("inference-1", "node-7", "acme"):
+    for trace in ("inference-0", "inference-1", "node-7", "acme"):
         # The problem repeats what was asked for; a list never does.
         assert answer.status_code == 404 or trace not in answer.text
 
@@ -203,8 +221,8 @@ def test_another_tenants_key_changes_nothing_of_acme_s(service, names, path):
     assert problem(answer) in {"FORBIDDEN", "NOT_FOUND"}
     nodes = service.get("/api/v1/nodes", headers=bearer("acme", "admin")).json()["items"]
     assert "node-99" not in {node["node_id"] for node in nodes}
-    (item,) = service.get("/api/v1/certificates", headers=bearer("acme", "read")).json()["items"]
-    assert item["status"] == "valid"
+    items = service.get("/api/v1/certificates", headers=bearer("acme", "read")).json()["items"]
+    assert {item["status"] for item in items} == {"valid"}
 
 
 @pytest.mark.parametrize("entry", OPENED, ids=" ".join)
@@ -212,7 +230,7 @@ def test_what_is_open_needs_no_key_and_minds_none(ask, entry):
     for headers in ({}, {"authorization": "Bearer wrong"}):
         answer = ask(entry, headers)
         # The name of a schema is no name of evidence, and the root issuer's document stands elsewhere.
-        missing = entry[1] in {"/evidence/{name}", "/issuers/{slug}/did.json"}
+        missing = entry[1] in {"/evidence/{name}", "/enrolments/{digest}", "/issuers/{slug}/did.json"}
         assert answer.status_code == (404 if missing else 200), answer.text
 
 
@@ -226,7 +244,7 @@ def test_an_administrators_key_replaces_no_proof(ask, entry):
 @pytest.mark.parametrize("entry", sorted(MATRIX), ids=" ".join)
 @pytest.mark.parametrize("method", ["OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
 def test_no_other_method_is_answered(service, entry, method):
-    path = entry[1].format(slug="x", inference_id="x", model_id="x", credential="x", list_id="x", name="x")
+    path = re.sub(r"\{\w+\}", "x", entry[1])
     answer = service.request(method, path, headers=bearer("all", "admin"))
     assert answer.status_code == 405
     answered = {written for written, template in MATRIX if template == entry[1]}
@@ -263,6 +281,15 @@ def test_a_route_with_another_rule_than_ours_does_not_start():
         _require_access(Litestar([misspelt], openapi_config=None))
 
 
+def test_a_windows_credential_needs_no_key_and_minds_a_wrong_one(service, names):
+    path = f"/credentials/{names['window']}"
+    assert service.get(path).status_code == 200
+    assert service.get(path, headers=bearer("umbra", "read")).status_code == 200
+    assert service.get(path, headers={"authorization": "Bearer wrong"}).status_code == 401
+    assert service.get(path, headers=bearer("umbra", "issue")).status_code == 403
+
+
 def test_every_access_rule_is_in_use():
     rules = {OPEN: Access.PUBLIC, SIGNED: Access.NODE_SIGNATURE, INVITED: Access.INVITE_TOKEN}
-    assert {rules.get(rule, rule) for rule in MATRIX.values()} == set(Access)
+    used = {rules.get(rule, rule) for rule in MATRIX.values()}
+    assert used | {Access.CAPABILITY} == set(Access)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shlex
 import sqlite3
@@ -17,6 +18,7 @@ from issuer.cli import main, parser
 from issuer.cli.output import Answer, table
 from schemas import times
 from tests.fakes.issuer import node_signer
+from tests.fakes.ports import free_port
 
 ADDRESS = "http://localhost:8080"
 
@@ -283,7 +285,9 @@ def test_a_node_is_registered_with_its_public_key(issuer, tmp_path):
     node = _json(_add_node(issuer, tmp_path))
     assert node["grid_region"] == "DEU"
     assert node["key_uri"] == node_signer(7).public_key.thumbprint_uri
-    assert _json(issuer("nodes", "show", "node-7", "--json")) == node
+    shown = _json(issuer("nodes", "show", "node-7", "--json"))
+    assert (shown.pop("other_tenants"), shown.pop("chain")["next_sequence"]) == ([], 0)
+    assert shown == node
     assert _json(issuer("nodes", "list", "--tenant", "acme", "--json")) == [node]
 
 
@@ -444,6 +448,12 @@ def test_the_commands_are_those_that_are_promised():
         "nodes list",
         "nodes show",
         "nodes revoke",
+        "nodes tenants allow",
+        "nodes tenants disallow",
+        "trust tpm add",
+        "trust tpm import",
+        "trust tpm list",
+        "trust tpm remove",
         "api-keys add",
         "api-keys list",
         "api-keys revoke",
@@ -521,3 +531,24 @@ def test_an_answer_is_text_or_the_same_as_json():
     answer = Answer(value={"a": "é"}, heading="done", advice=("next",))
     assert answer.render(as_json=False) == "done\nnext"
     assert json.loads(answer.render(as_json=True)) == {"a": "é"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "keys list",
+        "tenants add umbra --name Umbra",
+        "nodes list",
+        "db upgrade",
+        "serve",
+        f"init --public-url {ADDRESS} --development",
+    ],
+)
+def test_no_command_works_on_a_database_of_a_newer_version(issuer, tmp_path, words):
+    words += f" --port {free_port()}" if words == "serve" else ""
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "issuer.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    code, out, err = issuer(*shlex.split(words))
+    assert (code, out) == (1, "")
+    assert "made by a newer version of this program" in err
+    assert "Traceback" not in err

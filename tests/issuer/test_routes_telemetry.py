@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from agent.retry import Answer, Later, judge
 from did.signers import generate_file_key
 from did.signers.file import file_uri
 from issuer.keyring import Keyring
+from issuer.waiting import Waiting
 from schemas import times
 from tests.fakes.issuer import PUBLIC_URL, START, body, node_signer, posted, signed
 from tests.fakes.site import problem
@@ -282,3 +284,31 @@ async def test_garbage_is_limited_by_address_and_stops_nobody_else_there(open_si
     answers = [(await site.post(PATH, b"garbage")).status_code for _ in range(5)]
     assert answers == [400, 400, 400, 429, 429]
     assert (await site.telemetry()).status_code == 201
+
+
+async def test_where_too_many_wait_for_their_time_a_record_ahead_of_the_clock_is_told_when_to_come(any_site):
+    completion = any_site.service.app.state["service"].issuance._completion
+    free, completion.waiting = completion.waiting, Waiting(any_site.clock, per_node=0)
+    ahead = times.render_claim(START + timedelta(seconds=30))
+    refused = await any_site.telemetry(timestamp=ahead)
+    assert (refused.status_code, problem(refused)) == (503, "OVERLOADED")
+    assert 29 <= int(refused.headers["retry-after"]) <= 31
+    store = any_site.store()
+    assert await store.credentials.pending() == ()
+    await store.close()
+    # Another record of the node that ends now is certified; the agent keeps the first and sends it then.
+    assert (await any_site.telemetry(inference_id="inference-2")).status_code == 201
+    answer = Answer(refused.status_code, dict(refused.headers), refused.content)
+    verdict = judge(answer, "inference-1", START)
+    assert isinstance(verdict, Later)
+    assert verdict.after_s == int(refused.headers["retry-after"])
+    completion.waiting = free
+    assert (await any_site.telemetry(timestamp=ahead)).status_code == 201
+
+
+async def test_an_overload_leaves_no_trace_in_the_log(site, capsys):
+    completion = site.service.app.state["service"].issuance._completion
+    completion.waiting = Waiting(site.clock, per_node=0)
+    await site.telemetry(timestamp=times.render_claim(START + timedelta(seconds=30)))
+    logged = capsys.readouterr()
+    assert "Traceback" not in logged.out + logged.err

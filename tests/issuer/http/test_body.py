@@ -86,3 +86,11 @@ async def test_chunks_are_joined_before_they_are_read(site):
 async def test_two_content_types_are_refused(site, headers):
     status, _ = await _send(site, b"{}", headers=headers)
     assert status == 415
+
+
+@pytest.mark.parametrize("codings", [("identity", "gzip"), ("gzip", "identity"), ("identity", "identity"), ("",) * 2])
+async def test_two_content_codings_are_refused_as_one_is(site, codings):
+    headers = [(b"content-encoding", coding.encode()) for coding in codings]
+    status, document = await _send(site, b"{}", headers=headers)
+    assert status == 415
+    assert document["type"].endswith("#UNSUPPORTED_MEDIA_TYPE")

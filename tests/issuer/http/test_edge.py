@@ -121,6 +121,8 @@ async def _raw(app, **changes):
         ({"headers": [(b"host", b"oracle.example\xff")]}, 400),
         ({"headers": [(b"host", b"oracle.example"), (b"x", b"y" * 33_000)]}, 431),
         ({"headers": [(b"host", b"oracle.example")] + [(b"x", b"y")] * 100}, 431),
+        ({"method": "CONNECT", "path": "", "raw_path": b""}, 400),
+        ({"method": "OPTIONS", "path": "*", "raw_path": b"*"}, 400),
         ({"query_string": b"a=" + b"b" * 9000}, 414),
         ({"raw_path": b"/" + b"a" * 9000, "path": "/" + "a" * 9000}, 414),
     ],
@@ -165,6 +167,30 @@ async def test_an_answer_cut_off_in_the_middle_is_not_made_whole(site):
     service = type(site.service)(half, site.settings)
     with pytest.raises(RuntimeError):
         await _raw(service)
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(site, capsys):
+    parts = 0
+
+    async def endless(_scope, _receive, send):
+        nonlocal parts
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            parts += 1
+
+    async def send(message):
+        if message["type"] == "http.response.body" and parts == 2:
+            await asyncio.Event().wait()
+
+    service = type(site.service)(endless, site.settings, send_timeout_s=0.01)
+    headers = [(b"host", b"oracle.example")]
+    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": headers}
+    async with asyncio.timeout(30):
+        with pytest.raises(TimeoutError):
+            await service(scope, None, send)
+    assert parts == 2
+    assert "Traceback" not in "".join(capsys.readouterr())
 
 
 async def test_a_failure_outside_the_routes_tells_nothing(site):

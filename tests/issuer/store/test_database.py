@@ -1,16 +1,19 @@
 """Transactions: durable, immediate for writers, steady for readers."""
 
 import asyncio
+import glob
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
+from issuer.errors import OverloadedError
 from issuer.store import Store
 from issuer.store.database import Database
-from issuer.store.errors import ConflictError, StoreUrlError, UnavailableError
+from issuer.store.errors import ConflictError, StorageFailedError, StoreUrlError, UnavailableError
 from issuer.store.models import TENANT
 from tests.fakes.stored import NOW_US
 
@@ -173,3 +176,87 @@ async def test_the_error_of_a_statement_shows_no_value(database):
         async with database.write() as connection:
             await connection.execute(text("SELECT no_such_column, :secret"), {"secret": "s3cret"})
     assert "s3cret" not in str(caught.value)
+
+
+def _take_away(path, *, replaced):
+    shutil.move(path, path + ".away")
+    if replaced:
+        Path(path).touch(mode=0o600)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+@pytest.mark.parametrize("then", ["removed", "replaced"])
+async def test_what_goes_into_a_log_that_was_removed_is_not_acknowledged(store, database_url, suffix, then):
+    if not store._database.is_sqlite:
+        pytest.skip("PostgreSQL keeps its files itself")
+    await store.tenants.add("before", "root", "T", now_us=NOW_US)
+    _take_away(database_url.removeprefix("sqlite:///") + suffix, replaced=then == "replaced")
+    with pytest.raises(StorageFailedError, match="-wal"):
+        await store.tenants.add("after", "root", "T", now_us=NOW_US)
+    with pytest.raises(StorageFailedError):
+        await store.health()
+
+
+async def test_a_log_that_goes_with_the_last_connection_and_comes_again_is_in_order(store, database_url):
+    if not store._database.is_sqlite:
+        pytest.skip("PostgreSQL keeps its files itself")
+    path = database_url.removeprefix("sqlite:///")
+    for name in ("first", "second"):
+        await store.tenants.add(name, "root", "T", now_us=NOW_US)
+        await store.health()
+        assert list(store._database._file._logs) == [path + "-wal", path + "-shm"]
+        await store.close()
+        assert not glob.glob(path + "-*")  # noqa: PTH207 - asynchronous functions use no Path
+        # So that a new one in its place has another number, as it mostly has.
+        _take_away(shutil.copyfile(path, f"{path}.{name}"), replaced=True)
+
+
+async def test_listings_of_all_tenants_leave_connections_for_others(store):
+    engine, out, most = store._database._reader.sync_engine, 0, 0
+
+    def taken(*_):
+        nonlocal out, most
+        out += 1
+        most = max(most, out)
+
+    def given_back(*_):
+        nonlocal out
+        out -= 1
+
+    event.listen(engine, "checkout", taken)
+    event.listen(engine, "checkin", given_back)
+    tenants = ["acme", "umbra", "third", None] * 3
+    await asyncio.gather(
+        *(store.credentials.page(tenant) for tenant in tenants),
+        *(store.credentials.emissions(tenant) for tenant in tenants),
+        *(store.windows.in_period(tenant, None, None, 0, 10) for tenant in tenants),
+        *(anext(store.credentials.export(tenant), None) for tenant in tenants),
+    )
+    assert most == 2
+
+
+async def test_a_tenant_has_one_listing_at_a_time_and_others_get_theirs(database_url):
+    database = Database(database_url, busy_timeout_s=0.05)
+    async with database.list_rows("acme"):
+        with pytest.raises(OverloadedError, match="listings"):
+            async with database.list_rows("acme"):
+                pass
+        async with database.list_rows("umbra") as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM tenant"))).scalar() == 2
+    await database.close()
+
+
+async def test_a_page_of_a_node_is_read_by_an_index(store):
+    if not store._database.is_sqlite:
+        pytest.skip("PostgreSQL plans by the size of the table")
+    statements = []
+    event.listen(
+        store._database._reader.sync_engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, parameters, *_: statements.append((statement, parameters)),
+    )
+    await store.credentials.page("acme", node_id="acme-node")
+    ((statement, parameters),) = [found for found in statements if "FROM credential" in found[0]]
+    async with store._database.read() as connection:
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()
+    assert "ix_credential_node_period" in str(plan)

@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from issuer.store import Store, migrate
 from issuer.store.database import Database
+from issuer.store.errors import NewerDatabaseError
 from issuer.store.models import METADATA
-from tests.fakes.stored import JWK, NOW_US, build, furnish, issued, reservation
+from tests.fakes.stored import JWK, NOW_US, build, issued, reservation
 
 RECORD = {"record": b"{}", "record_digest": "u1"}
 
@@ -136,7 +137,7 @@ async def test_no_sql_replaces_an_entry_of_the_audit_log(store):
     await store.log.append(NOW_US, "admin", "invite", "node-7", "")
     if not store._database.is_sqlite:
         pytest.skip("INSERT OR REPLACE is SQLite's")
-    with pytest.raises(IntegrityError, match="the audit log is never"):
+    with pytest.raises(IntegrityError, match="never replaced"):
         await _change(store, "INSERT OR REPLACE INTO audit_log SELECT id, 0, 'x', 'x', 'x', 'x' FROM audit_log")
 
 
@@ -226,14 +227,57 @@ async def test_no_sql_opens_a_closed_status_list_or_sets_one_back(store):
     await _refused(store, "gives out no more", "UPDATE status_list SET closed_us = NULL")
 
 
-async def test_a_database_of_the_first_revision_gets_the_later_guards(empty_url):
+_FIRST_ROWS = (
+    "INSERT INTO issuer VALUES ('root', 'did:web:example.com', 'Example', 1)",
+    "INSERT INTO tenant VALUES ('acme', 'root', 'Acme', NULL, 1)",
+    "INSERT INTO status_list VALUES ('list', 'root', 1, 1024, 512, 1, 0, 1, 1, NULL)",
+    (
+        "INSERT INTO credential (id, issuer_slug, tenant_id, inference_id, credential_type, period_end_us, energy_kwh, "
+        "energy_units, energy_nano, energy_atto, operational_emissions_gco2e, emissions_units, emissions_nano, "
+        "emissions_atto, emission_factor_type, simulated, body_digest, list_id, idx, state, reserved_us) VALUES "
+        "('one', 'root', 'acme', 'inference-1', 'GreenComputeCredential', 1, '0', 0, 0, 0, '0', 0, 0, 0, 'direct', "
+        "FALSE, 'body', 'list', 0, 'issued', 1)"
+    ),
+    "INSERT INTO evidence VALUES ('u1', 'record')",
+)
+"""Rows of the first revision, written as it had them."""
+
+
+async def test_a_database_of_the_first_revision_gets_the_later_guards_and_tables(empty_url):
     store = Store.open(empty_url)
     async with store._database.write() as connection:
         await connection.run_sync(lambda plain: migrate._upgrade(plain, "0001"))
+        for row in _FIRST_ROWS:
+            await connection.execute(text(row))
     assert await store.revision() == "0001"
-    await furnish(store)
-    await issued(store, **RECORD)
     await store.migrate()
     assert await store.revision() == migrate.head_revision()
     await _refused(store, "never removed", "DELETE FROM evidence")
+    # An inference that was posted before there were windows keeps its id.
+    taken = await _rows(store, "SELECT tenant_id, inference_id, window_id FROM inference")
+    assert [tuple(row) for row in taken] == [("acme", "inference-1", None)]
     await store.close()
+
+
+async def test_a_database_of_a_newer_version_is_neither_migrated_nor_used(store):
+    await _change(store, "UPDATE alembic_version SET version_num = '9999'")
+    for use in (store.migrate, store.check_version):
+        with pytest.raises(NewerDatabaseError, match=r"newer version of this program \(its schema is 9999"):
+            await use()
+    assert await store.revision() == "9999"
+
+
+async def test_an_empty_and_an_older_database_are_in_order(empty_url):
+    store = Store.open(empty_url)
+    await store.check_version()
+    async with store._database.write() as connection:
+        await connection.run_sync(lambda plain: migrate._upgrade(plain, "0001"))
+    await store.check_version()
+    await store.close()
+
+
+def test_the_known_revisions_are_those_of_the_migrations():
+    known = migrate.known_revisions()
+    assert known[-1] == migrate.head_revision()
+    assert known == tuple(sorted(known))
+    assert known[0] == "0001"

@@ -1,0 +1,130 @@
+"""A node posts a window of telemetry and gets its credential's name; nonces; windows shown to their tenant."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath
+
+from issuer.access import Access
+from issuer.auth import caller_of
+from issuer.errors import UnknownNodeError
+from issuer.http.answers import JSON, NDJSON, json_answer
+from issuer.http.body import read_json, read_lines
+from issuer.http.documentation import Consumes, Produces, documented
+from issuer.http.parameters import Tenant
+from issuer.http.query import checked, optional
+from issuer.refusals import counted
+from issuer.service import service_of
+from issuer.store.errors import NotFoundError
+from issuer.tenant_id import TENANT_ID
+from issuer.windows import nonces
+from issuer.windows.intake import MAX_NONCES
+from issuer.windows.request import MAX_BYTES
+from issuer.windows.view import window_view
+from schemas.lexical import BOOT_EPOCH, INTEGER
+from schemas.strict_json import JsonObject
+from schemas.telemetry import NODE_ID
+
+_NONCES_EXAMPLE: Final[JsonObject] = {
+    "node_id": "node-7",
+    "timestamp": "2026-11-20T20:01:04.25Z",
+    "signature": "4U2xlEEm6Eef2XEyhkKHpmYibR_jXqKNEea5eM08qMe-4c52MwYuKNWaKLQXjOv_Rxowvrof7-Ru4VmkLiWTYQ",
+}
+_WINDOW_EXAMPLE: Final = '{"evidence":{"jws":"eyJhbGciOiJFUzI1NiIs…"}}\n{"accelerator_active_mj":2624401,…}\n'
+
+
+@post(
+    "/api/v1/windows",
+    **documented(
+        "Telemetry",
+        Access.NODE_SIGNATURE,
+        Produces(201, JSON, "The window is taken; its credential is issued.", schema="WindowTaken"),
+        Produces(200, JSON, "This very window was taken before.", schema="WindowTaken"),
+        reads=Consumes(
+            "WindowRequest",
+            "JSON lines, Content-Encoding gzip or none: first the evidence, then each record in its JCS bytes.",
+            _WINDOW_EXAMPLE,
+            NDJSON,
+        ),
+        problems=(401, 403, 404, 409, 422, 429),
+    ),
+)
+async def window(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Take a window that the node's key has signed, issue its credential, and hand out nonces for the next ones.
+
+    The same window again, however late, gets the same answer; another one in its place is 409. The signature is the
+    authentication, and the limit is the node's own.
+    """
+    service = service_of(request)
+    with counted(request):
+        body, coding = await read_lines(request, max_bytes=MAX_BYTES, timeout_s=service.settings.body_timeout_s)
+        signed = await service.issuance.windows.accept(body, coding)
+    service.limits.nodes.take(signed.node.id)
+    issued = await service.issuance.windows.issue(signed)
+    url = service.addresses.credential(issued.credential_id)
+    return json_answer(
+        {"window": issued.digest, "credential": url, "nonces": [*issued.nonces]},
+        HTTPStatus.CREATED if issued.created else HTTPStatus.OK,
+        {"location": url},
+    )
+
+
+@post(
+    "/api/v1/nonces",
+    **documented(
+        "Telemetry",
+        Access.NODE_SIGNATURE,
+        Produces(201, JSON, "Nonces, each good for one window; none where enough are unused.", schema="Nonces"),
+        reads=Consumes("NonceRequest", "Signed by the node's software key (docs/protocol.md).", _NONCES_EXAMPLE),
+        problems=(401, 403, 404, 422, 429),
+    ),
+)
+async def more_nonces(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Hand out nonces ahead of time, each for one window that ends within the hour."""
+    service = service_of(request)
+    with counted(request):
+        raw = await read_json(request, max_bytes=4096, timeout_s=service.settings.body_timeout_s)
+        asked = nonces.parse(raw)
+        node = await service.store.nodes.get(asked.node_id)
+        if node is None:
+            raise UnknownNodeError(f"no node {asked.node_id!r} is registered here; enrol it first")
+        nonces.check(asked, node, service.clock.now())
+    service.limits.nodes.take(node.id)
+    given = await service.issuance.windows.give_nonces(node.id, MAX_NONCES)
+    return json_answer({"nonces": [*given]}, HTTPStatus.CREATED)
+
+
+@get(
+    "/api/v1/windows/{node_id:str}/{epoch:str}/{sequence:str}",
+    **documented(
+        "Telemetry",
+        Access.READ,
+        Produces(200, JSON, "The window's header, and what was told of it.", schema="Window"),
+        problems=(400, 404),
+    ),
+)
+async def show_window(
+    request: Request[Any, Any, Any],
+    node_id: FromPath[str],
+    epoch: FromPath[str],
+    sequence: FromPath[str],
+    tenant: Tenant = None,
+) -> Response[bytes]:
+    """Return one window of a node of the key's tenant."""
+    service = service_of(request)
+    owner = caller_of(request).tenant_filter(optional(tenant, TENANT_ID, "tenant"))
+    checked(node_id, NODE_ID, "node_id")
+    checked(epoch, BOOT_EPOCH, "epoch")
+    checked(sequence, INTEGER, "sequence")
+    number = int(sequence[:17])
+    found = await service.store.windows.find(node_id, epoch, number)
+    if found is None or owner not in (None, found.tenant_id):
+        raise NotFoundError("there is no such window here")
+    credential_id = await service.store.windows.credential_id(found.id)
+    return json_answer(window_view(found, credential_id, service.addresses))
+
+
+HANDLERS: Final = (window, more_nonces, show_window)

@@ -1,0 +1,93 @@
+"""Whether a window is the node's: its key signed it, it follows from the one before, its nonce is its own. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from did.jwk import parse_jwk
+from issuer.errors import NodeRevokedError, StaleTimestampError
+from issuer.intake import MAX_AGE
+from issuer.store.records import NodeRecord
+from issuer.windows.request import FirstLine
+from schemas.tpm.pcr import CHAIN_PCR
+from verifier.attestation import chain
+from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
+from verifier.attestation.chain_state import ChainState, Flag, Step
+from verifier.attestation.errors import ChainIdentityError, EpochError, WindowSignerError
+from verifier.attestation.freshness import IssuedNonce, check_freshness
+from verifier.attestation.software import check_software_window
+from verifier.attestation.window import CheckedWindow, check_opening, check_window
+
+_MAX_AGE_US: Final = MAX_AGE // timedelta(microseconds=1)
+
+
+def check_signed(line: FirstLine, node: NodeRecord) -> CheckedWindow:
+    """Return the window once it is known that the node's registered key signed its header.
+
+    Raises NodeRevokedError, WindowSignerError, and what check_software_window or check_window raises.
+    """
+    if line.quote is None:
+        if node.attestation is not None:
+            raise WindowSignerError("evidence: this node is enrolled with a TPM; a software key signs nothing for it")
+        window = check_software_window(line.token, parse_jwk(node.jwk))
+    else:
+        if node.ak is None:
+            raise WindowSignerError("evidence: this node is enrolled with a software key; enrol its TPM first")
+        window = check_window(line.quote, key=attestation_key(node.ak), chain_pcr=node.chain_pcr or CHAIN_PCR)
+    if node.state != "active":
+        raise NodeRevokedError(f"the node {node.id!r} is revoked; ask the operator of this issuer")
+    return window
+
+
+@lru_cache(maxsize=1024)
+def attestation_key(ak: bytes) -> AttestationKey:
+    """Return an enrolled attestation key, checked once. Raises AttestationKeyError."""
+    return check_attestation_key(ak)
+
+
+def follow(
+    window: CheckedWindow, line: FirstLine, node: NodeRecord, nonce: IssuedNonce | None, *, now_us: int
+) -> tuple[ChainState, list[Flag]]:
+    """Return the node's chain after a window, and what is to be told.
+
+    Raises StaleTimestampError (it ended more than 7 days ago), NonceError, ChainError, WindowEnergyError.
+    """
+    header = window.header
+    if header.end_us < now_us - _MAX_AGE_US:
+        raise StaleTimestampError("header: end_us lies more than 7 days back; older windows are not taken")
+    # A window may arrive long after it was made: the nonce has to be good for when it ended, as it says itself.
+    check_freshness(header, window.digest, nonce, now_us=min(now_us, header.end_us))
+    step = _before(window, line, node)
+    flags = list(step.flags)
+    step = chain.advance(step.state, window, now_us=now_us, max_power_w=node.tdp_w)
+    return step.state, [*flags, *step.flags]
+
+
+def _before(window: CheckedWindow, line: FirstLine, node: NodeRecord) -> Step:
+    """Return the chain as it stands before the window, its epoch opened where a boot event came with it."""
+    header = window.header
+    if node.chain_state is not None:
+        state = msgspec.json.decode(node.chain_state, type=ChainState)
+    elif window.quote is None:
+        state = chain.begin_software(node.id, parse_jwk(node.jwk), start=header.boot.start or 0)
+    else:
+        raise EpochError("chain: this node's first epoch was not opened; enrol its TPM again")
+    if line.boot_event is None:
+        return Step(state)
+    event, quote = line.boot_event, line.boot_event.opening
+    if event.node_id != node.id or event.ak != node.ak_digest:
+        raise ChainIdentityError("boot_event: it is another node's, or of another attestation key")
+    opening = check_opening(
+        quote.attest_bytes,
+        quote.signature_bytes,
+        attestation_key(node.ak or b""),
+        previous=quote.previous,
+        nonce=quote.nonce_bytes,
+        pcrs=quote.values,
+        chain_pcr=node.chain_pcr or CHAIN_PCR,
+    )
+    return chain.open_epoch(state, opening)

@@ -1,0 +1,203 @@
+"""Reading windows again: a record with its way to the root, and the single credential of an inference.
+
+A receipt is made whenever it is asked for; the credential once: the reservation is unique by tenant and inference, so
+however many ask at the same moment, in whatever process, there is one, and everybody gets its bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+
+from issuer import credential
+from issuer.addresses import Addresses
+from issuer.clock import Clock
+from issuer.completion import Completion
+from issuer.credential import Assignment, ContextForm
+from issuer.keyring import Keyring
+from issuer.store.errors import ConflictError, NotFoundError
+from issuer.store.records import Reservation, Reserved, StoredCredential, TenantRecord
+from issuer.store.store import Store
+from issuer.store.window_records import StoredWindow
+from issuer.windows import request
+from issuer.windows.credential import SignedBy, WindowOfRecord, build_record, check_draft, figures_of
+from issuer.windows.making import NOBODY
+from schemas import decimals, digests, merkle, strict_json, times
+from schemas.receipt import Inclusion, Receipt, build_receipt
+from schemas.strict_json import JsonObject
+from schemas.window_header import decode_header
+from schemas.window_record import WindowRecord, decode_record
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A record of a window, its index, its leaf hash as a digest, and the way from there to the root."""
+
+    record: WindowRecord
+    index: int
+    digest: str
+    path: tuple[str, ...]
+
+
+class WindowReading:
+    """Receipts and single credentials of windows; one for the whole service."""
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        clock: Clock,
+        addresses: Addresses,
+        completion: Completion,
+        *,
+        context_form: ContextForm = "inline",
+    ) -> None:
+        """Hold the parts."""
+        self._store = store
+        self._keyring = keyring
+        self._clock = clock
+        self._addresses = addresses
+        self._completion = completion
+        self._context_form: ContextForm = context_form
+
+    async def receipt(self, tenant_id: str, inference_id: str) -> bytes | None:
+        """Return the receipt of an inference (JCS); None where no window has it."""
+        place = await self._store.windows.place(tenant_id, inference_id)
+        return None if place is None else await self._receipt(*place)
+
+    async def receipt_of_record(self, record_digest: str) -> bytes | None:
+        """Return the receipt of the record with this leaf hash, if it has a credential of its own; else None."""
+        place = await self._store.windows.place_of_record(record_digest)
+        return None if place is None else await self._receipt(*place)
+
+    async def credential(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
+        """Return the single credential of an inference of a window, made now if nobody has asked; None where no window has it.
+
+        Raises ConflictError where the window's credential was revoked, ImplausibleClaimError, and as Completion.complete.
+        """
+        place = await self._store.windows.place(tenant_id, inference_id)
+        tenant = await self._store.tenants.get(tenant_id)
+        if place is None or tenant is None:
+            return None
+        window_id, index = place
+        window = await self._window(window_id)
+        placed = await self._placed(window, index)
+        issued = await self._credential_of(window)
+        if issued.revoked_us is not None:
+            raise ConflictError(f"the window's credential, {self._addresses.credential(issued.id)}, was revoked")
+        node = await self._store.nodes.get(window.node_id)
+        of_window = WindowOfRecord(
+            header=decode_header(window.header),
+            digest=window.digest,
+            signed_by=SignedBy(
+                evidence_digest=window.evidence_digest,
+                enrolment_digest=window.enrolment_digest,
+                hardware_id=None if window.enrolment_digest is None or node is None else node.ek_digest,
+                assurance=window.assurance,
+            ),
+            credential=strict_json.parse_object(issued.document or b""),
+        )
+        reserved = await self._reserve(tenant, window, placed, of_window)
+        if reserved.document is None:
+            await self._completion.complete(reserved.id, tenant.issuer_slug, reserved.unsecured)
+        return await self._store.credentials.by_id(reserved.id, tenant_id=tenant_id)
+
+    async def _reserve(
+        self, tenant: TenantRecord, window: StoredWindow, placed: Placed, of_window: WindowOfRecord
+    ) -> Reserved:
+        key = await self._keyring.active(tenant.issuer_slug)
+        now, record = self._clock.now(), placed.record
+        figures = figures_of(record, of_window)
+        date = credential.issuance_date(now, times.from_microseconds(of_window.header.end_us))
+
+        def document(reserved: Reserved) -> JsonObject:
+            assignment = Assignment(
+                issuer_did=key.issuer_did,
+                tenant=tenant,
+                reserved=reserved,
+                issuance_date=date,
+                addresses=self._addresses,
+                context_form=self._context_form,
+            )
+            return build_record(record, placed.index, placed.digest, figures, of_window, assignment)
+
+        check_draft(document(NOBODY))
+        return await self._store.credentials.reserve(
+            Reservation(
+                issuer_slug=tenant.issuer_slug,
+                tenant_id=tenant.id,
+                inference_id=record.inference_id,
+                body_digest=placed.digest,
+                now_us=times.to_microseconds(now),
+                period_start_us=record.start_us,
+                period_end_us=record.end_us,
+                node_id=window.node_id,
+                model_id=record.model_id,
+                energy_kwh=decimals.render(figures.energy_kwh),
+                operational_emissions_gco2e=decimals.render(figures.operational_emissions_gco2e),
+                emission_factor_type=figures.emission_factor_type,
+                assurance=window.assurance,
+                simulated=window.assurance == "simulated",
+                record_digest=placed.digest,
+                window_id=window.id,
+                record_index=placed.index,
+            ),
+            lambda reserved: credential.encode(document(reserved)),
+        )
+
+    async def _receipt(self, window_id: int, index: int) -> bytes:
+        window = await self._window(window_id)
+        placed = await self._placed(window, index)
+        credential_id = await self._store.windows.credential_id(window_id)
+        if credential_id is None:
+            raise NotFoundError("the window's credential was rejected; the node has to send the window again")
+        header = decode_header(window.header)
+        return build_receipt(
+            Receipt(
+                v=1,
+                record=placed.record,
+                inclusion=Inclusion(index=index, tree_size=header.records, path=placed.path),
+                merkle_root=header.merkle_root,
+                window_digest=window.digest,
+                window_credential=self._addresses.credential(credential_id),
+            )
+        )
+
+    async def _window(self, window_id: int) -> StoredWindow:
+        window = await self._store.windows.get(window_id)
+        if window is None:
+            raise NotFoundError("the window is not here")
+        return window
+
+    async def _placed(self, window: StoredWindow, index: int) -> Placed:
+        body = await self._store.windows.body(window.id)
+        return await asyncio.to_thread(place_in, body or b"", index)
+
+    async def _credential_of(self, window: StoredWindow) -> StoredCredential:
+        credential_id = await self._store.windows.credential_id(window.id)
+        row = None if credential_id is None else await self._store.credentials.by_id(credential_id, tenant_id=None)
+        if row is None:
+            raise NotFoundError("the window's credential was rejected; the node has to send the window again")
+        if row.document is None:
+            await self._completion.complete(row.id, row.issuer_slug, row.unsecured)
+            row = await self._store.credentials.by_id(row.id, tenant_id=None) or row
+        return row
+
+
+def lines_in(body: bytes) -> list[bytes]:
+    """Return the lines of the records in a stored request, in the order of their leaves."""
+    return request.inflate(body).split(b"\n")[1:-1]
+
+
+def place_in(body: bytes, index: int) -> Placed:
+    """Return record ``index`` of a stored request, with its inclusion path: 20 ms for 10,000 records."""
+    lines = lines_in(body)
+    begun = hashlib.sha256(b"\x00")
+    leaves = []
+    for line in lines:
+        leaf = begun.copy()
+        leaf.update(line)
+        leaves.append(leaf.digest())
+    path = tuple(digests.encode(sibling) for sibling in merkle.inclusion_path(leaves, index))
+    return Placed(decode_record(lines[index]), index, digests.encode(leaves[index]), path)

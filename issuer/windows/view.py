@@ -1,0 +1,72 @@
+"""A window as it is shown, over HTTP and on the command line. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from issuer.addresses import Addresses
+from issuer.store.records import NodeRecord
+from issuer.store.window_records import StoredWindow
+from schemas import strict_json, times
+from schemas.strict_json import Json, JsonObject
+from verifier.attestation.chain_state import ChainState
+
+_FLAGS: Final = msgspec.json.Decoder(list[dict[str, str]])
+
+
+def window_view(window: StoredWindow, credential_id: str | None, addresses: Addresses) -> JsonObject:
+    """Return what is known of a window: its place, header, evidence, credential, and what was told of it."""
+    enrolment = window.enrolment_digest
+    return {
+        "window": window.digest,
+        "node_id": window.node_id,
+        "tenant_id": window.tenant_id,
+        "boot_epoch": window.epoch,
+        "sequence": window.sequence,
+        "assurance": window.assurance,
+        "records": window.record_count,
+        "received": times.render_seconds(times.from_microseconds(window.received_us)),
+        "credential": None if credential_id is None else addresses.credential(credential_id),
+        "evidence": addresses.evidence(window.evidence_digest),
+        "enrolment": None if enrolment is None else addresses.enrolment(enrolment),
+        "header": strict_json.parse_object(window.header),
+        "flags": flags_of(window),
+    }
+
+
+def flags_of(window: StoredWindow) -> list[Json]:
+    """Return what was told of a window, each its kind and the figures in words."""
+    return [{**flag} for flag in _FLAGS.decode(window.flags)]
+
+
+def chain_view(node: NodeRecord, last: StoredWindow | None, told: tuple[StoredWindow, ...]) -> JsonObject:
+    """Return where a node's chain of windows stands: the last one, what comes next, what was told of the newest.
+
+    ``refused`` is the newest window that did not follow, since the last that did: a gap, a fork, a clock set back.
+    """
+    state = None if node.chain_state is None else msgspec.json.decode(node.chain_state, type=ChainState)
+    return {
+        "windows": 0 if state is None else state.next_sequence,
+        "next_sequence": 0 if state is None else state.next_sequence,
+        "boot_epoch": None if state is None else ".".join(map(str, state.epoch)),
+        "last_window": None
+        if last is None
+        else {
+            "window": last.digest,
+            "sequence": last.sequence,
+            "boot_epoch": last.epoch,
+            "ended": times.render_claim(times.from_microseconds(last.end_us)),
+            "received": times.render_claim(times.from_microseconds(last.received_us)),
+            "records": last.record_count,
+            "assurance": last.assurance,
+        },
+        "refused": None if node.refusal is None else strict_json.parse_object(node.refusal.encode()),
+        "flags": [
+            {"sequence": window.sequence, "boot_epoch": window.epoch, **flag}
+            for window in told
+            for flag in flags_of(window)
+            if isinstance(flag, dict)
+        ],
+    }

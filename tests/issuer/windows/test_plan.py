@@ -1,0 +1,62 @@
+"""Whose the records of a window are, and that sums of shares are sums of single credentials."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.carbon import table
+from issuer.carbon.window import boundaries_of
+from issuer.store.records import TenantRecord
+from issuer.windows.plan import make_plan, shares_of, told
+from schemas import decimals
+from schemas.window_record import ENERGIES, decode_record
+from tests.fakes.issuer import node
+from tests.fakes.soft_tpm import canonical, record
+
+OWN = TenantRecord(id="acme", issuer_slug="root", name="Acme", subject="did:web:acme.example", created_us=0)
+OTHER = TenantRecord(id="umbra", issuer_slug="root", name="Umbra", subject=None, created_us=0)
+CAMX = table.find("CAMX")
+
+
+def read(number, **changes):
+    return decode_record(canonical(record(number, **({"tenant_id": ...} | changes))))
+
+
+def shares(records, pue=None, known=frozenset()):
+    plan = make_plan(records, node(), [OTHER, OWN])
+    return shares_of(plan, records, known, pue=pue, intensity=CAMX, simulated=False)
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(ENERGIES, st.integers(0, 10**12))), min_size=1, max_size=5))
+@pytest.mark.parametrize("pue", [None, Decimal("1.123")])
+def test_a_share_is_exactly_the_sum_of_single_credentials(pue, energies):
+    records = [read(number, **one) for number, one in enumerate(energies)]
+    (share,) = shares(records, pue)
+    it_kwh = decimals.add(*(boundaries_of(one).it_kwh for one in records))
+    energy_kwh = it_kwh if pue is None else decimals.multiply(it_kwh, pue)
+    assert share.energy_kwh == decimals.render(energy_kwh)
+    assert share.operational_emissions_gco2e == decimals.render(decimals.multiply(energy_kwh, CAMX.gco2e_per_kwh))
+    assert share.count == len(records)
+
+
+def test_a_record_is_the_tenants_that_it_names_else_the_nodes():
+    records = [read(0), read(1, tenant_id="umbra"), read(2, tenant_id="did:web:acme.example"), read(3, tenant_id="x")]
+    plan = make_plan(records, node(), [OTHER, OWN])
+    assert {one.tenant_id: [index for _, index in one.places] for one in plan.places} == {
+        "acme": [0, 2, 3],
+        "umbra": [1],
+    }
+    assert [one.kind for one in told(plan, records, frozenset({2}))] == ["tenant-not-allowed", "inference-repeated"]
+
+
+def test_a_tenant_with_a_subject_is_not_named_by_its_id():
+    plan = make_plan([read(0, tenant_id="acme")], node(), [OTHER, OWN])
+    assert list(plan.foreign) == [0]
+
+
+def test_what_was_measured_before_counts_for_nobody():
+    records = [read(0), read(1, model_id="other/model")]
+    assert [one.model_id for one in shares(records, known=frozenset({0}))] == ["other/model"]
+    assert shares(records, known=frozenset({0, 1})) == []
