@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import agent.tpm  # noqa: F401 - lets open_signer open tpm: keys
+import agent.tpm.backend  # noqa: F401 - lets open_signer open tpm: keys
 from agent.claims import Claims
 from agent.clock import Clock, SystemClock
 from agent.config import Settings, check_enrolled

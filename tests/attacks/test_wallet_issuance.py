@@ -13,5 +13,5 @@ waits(
 
 
 def test_no_route_of_that_protocol_is_served():
-    named = ("oid4vci", "openid", "oauth", "token", "offer", "nonce", "authorize")
+    named = ("oid4vci", "openid", "oauth", "token", "offer", "authorize")
     assert not [path for _, path in MATRIX if any(word in path for word in named)]

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import agent.tpm.backend  # noqa: F401 - lets open_signer open tpm: keys
 from agent.enrol import open_or_make_key
 from agent.home import Home
 from agent.tpm import templates
