@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.clock import Clock
-from agent.retry import Acknowledged, Verdict
+from agent.retry import Acknowledged, Later, Verdict
 from schemas import times
 
 _log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ class Contact(Struct, frozen=True, kw_only=True):
     last_failure: str = ""
     failure: str = ""
     """What went wrong then, in one line."""
+    for_operator: str = ""
+    """What the issuer's operator is asked to decide before anything more is taken, in one line; empty where nothing."""
 
 
 def read(path: Path) -> Contact:
@@ -47,9 +49,13 @@ class ContactBook:
         now = times.render_seconds(times.from_microseconds(self._clock.wall_ns() // 1000))
         before = read(self._path)
         if isinstance(verdict, Acknowledged):
-            after = msgspec.structs.replace(before, acknowledged=before.acknowledged + 1, last_acknowledged=now)
+            after = msgspec.structs.replace(
+                before, acknowledged=before.acknowledged + 1, last_acknowledged=now, for_operator=""
+            )
         else:
             after = msgspec.structs.replace(before, last_failure=now, failure=verdict.reason)
+            if isinstance(verdict, Later) and verdict.for_operator:
+                after = msgspec.structs.replace(after, for_operator=verdict.reason)
         # A note, not a record: replaced whole, but not fsynced.
         part = self._path.with_suffix(".part")
         try:

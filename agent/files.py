@@ -1,11 +1,15 @@
-"""Files that are on disk when the function returns, whole or not at all."""
+"""Files that are on disk when the function returns, whole or not at all; and locks between processes."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from agent.errors import SpoolBusyError
 
 
 def make_folder(folder: Path) -> None:
@@ -44,3 +48,17 @@ def write_file(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def held(path: Path, busy: str) -> Iterator[None]:
+    """Hold the lock file ``path`` in the block. Raises SpoolBusyError(``busy``) where another process, or thread, has it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SpoolBusyError(busy) from error
+        yield
+    finally:
+        os.close(lock)

@@ -29,6 +29,19 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What whoever ran the work counted, each at most 2**53 - 1. None means not stated."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    requests: int = 1
+
+
+UNCOUNTED: Final = Counts()
+"""One request, of which nothing is stated."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What was measured of a piece of work.
 

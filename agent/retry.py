@@ -19,12 +19,16 @@ LONGEST_RETRY_AFTER_S: Final = 3600.0
 _TEMPORARY: Final = frozenset({408, 425, 429})
 _CONFLICT: Final = 409
 _FINAL_OF_WINDOW: Final = frozenset({400, _CONFLICT, 413, 422})
+# The nonce in a window's bytes is none of this issuer's, and never will be.
+_NONCE_REFUSED: Final = (401, problem_type("NONCE_REFUSED"))
 TAKEN: Final = "the inference id is taken: sending it again never helps, use another --inference-id"
 """What to tell about a record that ``is_taken``."""
 _MAX_PROBLEM_BYTES: Final = 16 * 1024
 _PROBLEM_JSON: Final = "application/problem+json"
 # The record lies ahead of the issuer's clock: it is taken as it is once that has caught up.
 _CLOCK_SKEW: Final = problem_type("CLOCK_SKEW")
+# Windows before this one never came. It is taken as it is once they have, or once an operator accepts the gap.
+_SEQUENCE_GAP: Final = (_CONFLICT, problem_type("WINDOW_SEQUENCE_GAP"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: why, and how long the issuer asked us to wait, where it did."""
+    """Not now: why, and how long the issuer asked us to wait, where it did.
+
+    ``for_operator``: no waiting helps by itself, the issuer's operator is asked for a decision.
+    """
 
     reason: str
     after_s: float | None = None
+    for_operator: bool = False
 
 
 Verdict: TypeAlias = Acknowledged | Refused | Later
@@ -86,16 +94,21 @@ def judge(answer: Answer, inference_id: str, now: datetime) -> Verdict:
 def judge_window(answer: Answer, digest: str, now: datetime) -> Verdict:
     """Return what ``answer`` means for the window of ``digest`` (multibase).
 
-    2xx acknowledges only if its ``window`` is that digest. 400, 409, 413 and 422 with a problem document are final:
-    the window's bytes will never be taken; but for CLOCK_SKEW. All else an operator or time may mend: the node is
-    enrolled again, a key un-suspended, the issuer brought up to date.
+    2xx acknowledges only if its ``window`` is that digest. 400, 409, 413 and 422 with a problem document are final, and
+    so is NONCE_REFUSED: the window's bytes will never be taken; but for CLOCK_SKEW, and WINDOW_SEQUENCE_GAP, which says
+    nothing against this window. All else an operator or time may mend: the node is enrolled again, a key un-suspended,
+    the issuer brought up to date.
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of the status
         if _window_of(answer.body) == digest:
             return Acknowledged(answer.body)
         return Later(f"the answer {answer.status} does not acknowledge the window {digest}", _retry_after(answer, now))
-    if answer.status in _FINAL_OF_WINDOW and _is_problem(answer):
-        return _of_problem(answer, now)
+    if _is_problem(answer):
+        verdict, named = _of_problem(answer, now), (answer.status, _type_of(answer))
+        if named == _SEQUENCE_GAP:
+            return Later(verdict.reason, _retry_after(answer, now), for_operator=True)
+        if answer.status in _FINAL_OF_WINDOW or named == _NONCE_REFUSED:
+            return verdict
     if _is_problem(answer):
         return Later(reason_of(answer), _retry_after(answer, now))
     return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
@@ -147,6 +160,13 @@ def _is_credential_of(body: bytes, inference_id: str) -> bool:
         and isinstance(subject, dict)
         and subject.get("inferenceId") == inference_id
     )
+
+
+def _type_of(answer: Answer) -> Json:
+    try:
+        return strict_json.parse_object(answer.body, max_bytes=_MAX_PROBLEM_BYTES).get("type")
+    except FormatError:
+        return None
 
 
 def _window_of(body: bytes) -> Json:

@@ -43,6 +43,7 @@ def run(
     model_id: str,
     inference_id: str | None,
     *,
+    tenant_id: str | None = None,
     submitter: Callable[[Callable[[float], bool]], Submitter],
     send_within_s: float,
 ) -> Ran:
@@ -52,7 +53,7 @@ def run(
     Raises SettingsError for ids that cannot be, and OSError where the command cannot be started.
     """
     with Signals() as signals:
-        running = session.start(model_id, inference_id)
+        running = session.start(model_id, inference_id, tenant_id=tenant_id)
         try:
             ended = run_child(command, signals, Terminal())
         except OSError:

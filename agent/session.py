@@ -21,7 +21,7 @@ from agent.errors import AgentError, MeasurementError, SettingsError
 from agent.home import Home
 from agent.identifiers import uuid7
 from agent.ledger import Entry, Ledger
-from agent.measurement import Measurement
+from agent.measurement import UNCOUNTED, Counts, Measurement
 from agent.meters.choose import choose
 from agent.meters.protocol import Meter
 from agent.record import Labels, signing_algorithm
@@ -39,6 +39,12 @@ from schemas.errors import FormatError
 _NS_PER_S: Final = 1_000_000_000
 _LONGEST_BASE_ID: Final = 120
 _FLUSH_S: Final = 10.0
+
+NO_ROOM: Final = (
+    "a posted record has no place for it; run green-agent daemon on this node, with mode = daemon so that its absence "
+    "is an error, or leave it out"
+)
+"""What to tell about a tenant or tokens where there is no daemon."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,13 +64,21 @@ class Measurer(Protocol):
     """What measures work: a session of this process, or the daemon (agent.windows.client)."""
 
     simulated: bool
+    has_room_for_counts: bool
+    """Whether its records have a place for a tenant and for tokens."""
 
-    def start(self, model_id: str, inference_id: str | None = None, parent: Running | None = None) -> Running:
-        """Return work that runs from now. Raises SettingsError."""
+    def start(
+        self,
+        model_id: str,
+        inference_id: str | None = None,
+        parent: Running | None = None,
+        tenant_id: str | None = None,
+    ) -> Running:
+        """Return work that runs from now. Raises SettingsError, also for a tenant that has no place in its records."""
         ...
 
-    def stop(self, running: Running) -> Measurement:
-        """Return what was measured. Raises MeasurementError."""
+    def stop(self, running: Running, counts: Counts = UNCOUNTED) -> Measurement:
+        """Return what was measured. Raises MeasurementError, and SettingsError for tokens without a place."""
         ...
 
     def discard(self, running: Running) -> None:
@@ -95,6 +109,8 @@ class Session:
     at most one of them, and none exceeds what the issuer takes.
     """
 
+    has_room_for_counts = False
+
     def __init__(
         self,
         meters: tuple[Meter, ...],
@@ -124,8 +140,16 @@ class Session:
         self._recorder = Recorder(signer, spool, stored=outbox.wake if outbox else lambda: None)
         self._sampler = Sampler(self.tick, lambda: self._ledger.idle, min(self._ledger.period_s, slice_s))
 
-    def start(self, model_id: str, inference_id: str | None = None, parent: Running | None = None) -> Running:
-        """Return a measurement that runs from now. Raises SettingsError for ids that a record cannot carry."""
+    def start(
+        self,
+        model_id: str,
+        inference_id: str | None = None,
+        parent: Running | None = None,
+        tenant_id: str | None = None,
+    ) -> Running:
+        """Return a measurement that runs from now. Raises SettingsError for what a posted record cannot carry."""
+        if tenant_id is not None:
+            raise SettingsError(f"tenant: {NO_ROOM}")
         inference_id = self.new_id() if inference_id is None else inference_id
         try:
             telemetry.MODEL_ID.check(model_id, "model_id")
@@ -141,11 +165,14 @@ class Session:
         self._sampler.wake()
         return running
 
-    def stop(self, running: Running) -> Measurement:
+    def stop(self, running: Running, counts: Counts = UNCOUNTED) -> Measurement:
         """Return what was measured since the start, or since the last slice; its record is on the way to the spool.
 
-        Raises MeasurementError where no figure can honestly be given: then there is no record.
+        Raises MeasurementError where no figure can honestly be given: then there is no record; SettingsError for
+        ``counts`` that a posted record cannot carry.
         """
+        if counts != UNCOUNTED:
+            raise SettingsError(f"tokens: {NO_ROOM}")
         with self._lock:
             self._running.remove(running)
             measurement = self._ledger.stop(running.entry)

@@ -22,14 +22,14 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock
-from agent.errors import SpoolBusyError, SpoolError, SpoolFullError
-from agent.files import make_folder, sync_folder, write_file
+from agent.errors import SpoolError, SpoolFullError
+from agent.files import held, make_folder, sync_folder, write_file
 
 MAX_BYTES: Final = 1024 * 1024 * 1024
 """Default bound of the spool: about 260,000 records, by the blocks that they take."""
@@ -160,18 +160,9 @@ class Spool:
         self._until_recount = 0
         return len(names)
 
-    @contextlib.contextmanager
-    def sending(self) -> Iterator[None]:
-        """Hold the right to send. Raises SpoolBusyError where another process, or thread, holds it."""
-        lock = os.open(self.folder / "sending", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise SpoolBusyError("another process is sending from this spool") from error
-            yield
-        finally:
-            os.close(lock)
+    def sending(self) -> AbstractContextManager[None]:
+        """Hold the right to send in a block. Raises SpoolBusyError where another process, or thread, holds it."""
+        return held(self.folder / "sending", "another process is sending from this spool")
 
     def note_loss(self) -> None:
         """Count a record that was not kept."""

@@ -52,6 +52,8 @@ class WindowStatus(Struct, frozen=True, kw_only=True):
     """The newest windows that were measured and not kept, in words; empty where there are none."""
     problem: str = ""
     """Why the daemon cannot sign or keep windows now."""
+    waits_for: str = ""
+    """Which windows the issuer misses before it takes those that wait, and what to do; empty where none."""
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ class Status(Struct, frozen=True, kw_only=True):
     def needs_attention(self) -> bool:
         """Whether an operator must do something."""
         windows = self.windows
-        troubled = windows is not None and bool(windows.rejected or windows.gap or windows.problem)
+        troubled = windows is not None and bool(windows.rejected or windows.gap or windows.problem or windows.waits_for)
         return not self.node_id or self.rejected > 0 or self.lost > 0 or troubled
 
 

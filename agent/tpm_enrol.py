@@ -114,12 +114,21 @@ def enrol_tpm(
 
 
 def save_tpm_enrolment(
-    home: Home, node: TpmEnrolledNode, *, issuer: str, uri: str, chain_pcr: int = CHAIN_PCR, development: bool = False
+    home: Home,
+    node: TpmEnrolledNode,
+    *,
+    issuer: str,
+    uri: str,
+    chain_pcr: int = CHAIN_PCR,
+    development: bool = False,
+    meter: str = "",
 ) -> None:
     """Write the settings of a node that signs its windows with a TPM, the others kept. Raises SettingsError."""
     members = stored(home) | {"issuer": issuer, "node_id": node.node_id, "window_signer": "tpm", "tpm": uri}
     if chain_pcr != CHAIN_PCR:
         members["chain_pcr"] = chain_pcr
+    if meter:
+        members["meter"] = meter
     if development:
         members["development"] = True
     try:

@@ -40,6 +40,7 @@ class HttpTransport:
         # Imported here: a machine that only measures needs no HTTP client, and starts faster.
         import httpx
 
+        self._issuer = issuer
         self._failures = (httpx.HTTPError, httpx.InvalidURL)
         self._client = httpx.Client(
             base_url=issuer,
@@ -68,7 +69,7 @@ class HttpTransport:
             finally:
                 response.close()
         except self._failures as error:
-            raise NoAnswerError(f"{type(error).__name__}: {error}") from error
+            raise NoAnswerError(f"{type(error).__name__}: {error} ({self._issuer})") from error
 
     def close(self) -> None:
         """Close the connections."""

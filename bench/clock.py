@@ -18,6 +18,11 @@ class Timing(NamedTuple):
     min_us: float
     max_us: float
 
+    @property
+    def per_second(self) -> int:
+        """How many calls a second the median makes, on one core."""
+        return round(1e6 / self.median_us)
+
     def times_of(self, floor: Timing) -> float:
         """How many times the floor's median this median is."""
         return self.median_us / floor.median_us

@@ -20,9 +20,9 @@ from issuer.prepare import lint
 from issuer.sign import issue
 from schemas import json_schema, strict_json
 from verifier import document
-from verifier.engines import default_engines
 from verifier.evidence import NOTHING
 from verifier.policy import Policy
+from verifier.rdf.engines import default_engines
 from verifier.suites import json_web_signature_2020
 from verifier.verify import verify_credential
 

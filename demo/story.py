@@ -291,8 +291,9 @@ class Story:
 
     def _verdict(self, name: str, expect: int) -> None:
         report = self._json("green-verifier", "verify", self._walk.file(name), "--allow-simulated", expect=(expect,))
-        colour = "green" if report["outcome"] == "verified" else "red"
-        reason = f" ({_problem(report)})" if expect else ""
+        warned = report.get("warned_of")
+        colour = "red" if expect else "yellow" if warned else "green"
+        reason = f" ({_problem(report)})" if expect else f", with warnings: {', '.join(warned)}" if warned else ""
         self._say(f"[bold {colour}]{report['outcome']}[/]{reason}")
 
     def _serve(self, program: str, port: int, url: str) -> None:

@@ -22,7 +22,6 @@ from issuer.clock import Clock, SystemClock
 from issuer.errors import LintError, SignatureFaultError
 from issuer.http.edge import Edge
 from issuer.http.openapi import openapi_document
-from issuer.http.query import check_query
 from issuer.issuance import Issuance
 from issuer.keyring import Keyring
 from issuer.routes import HANDLERS
@@ -32,10 +31,13 @@ from issuer.status_list import StatusPublisher
 from issuer.store import Store
 from issuer.store.errors import StorageFailedError
 from issuer.store.migrate import head_revision
-from verifier.canonicalize import InProcess
 from verifier.case import Engines
-from verifier.client_address import ClientAddresses
-from verifier.worker import WorkerPool
+from verifier.http.client_address import ClientAddresses
+from verifier.http.problems import answer as answered
+from verifier.http.problems import instance_of
+from verifier.http.query import check_query
+from verifier.rdf.canonicalize import InProcess
+from verifier.rdf.worker import WorkerPool
 
 _LOG = structlog.get_logger("issuer")
 
@@ -168,13 +170,8 @@ def _answer_with(stop: Stop) -> Callable[[Request[Any, Any, Any], Exception], Re
         if isinstance(error, StorageFailedError):
             _LOG.critical("the storage failed; stopping, since nothing can be acknowledged")
             stop()
-        problem = problems.problem_of(error, f"urn:uuid:{request.scope['state'].get('request_id', '')}")
-        return Response(
-            problems.render(problem),
-            status_code=problem.status,
-            media_type=problems.MEDIA_TYPE,
-            headers=dict(problems.headers_of(error)),
-        )
+        problem = problems.problem_of(error, instance_of(request.scope))
+        return answered(problem, problems.headers_of(error))
 
     return answer
 

@@ -12,16 +12,15 @@ from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
-from litestar.routes import HTTPRoute
 
 from issuer.access import Access
 from issuer.api_key import key_hash
 from issuer.http.errors import ForbiddenError, UnauthenticatedError
 from issuer.service import Service, client_address, service_of
 from issuer.store.records import ApiKeyRecord, Scope
-from verifier.limits import address_identity
+from verifier.http.edge import refuse_options
+from verifier.http.limits import address_identity
 
 _BEARER: Final = re.compile(r"bearer +(gck_[A-Za-z0-9_-]{43})", re.IGNORECASE | re.ASCII)
 
@@ -63,9 +62,7 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     """
     access = handler.opt.get("access")
     if not isinstance(access, Access):
-        # The framework answers OPTIONS by itself; only CORS preflights, which never come here, need that.
-        if "OPTIONS" in getattr(handler, "http_methods", ()):
-            raise MethodNotAllowedException(headers={"allow": _methods(connection)})
+        refuse_options(connection, handler)
         raise ForbiddenError("nobody may use this path")
     if access is Access.CAPABILITY and not connection.headers.getall("authorization", []):
         # The route itself asks for the key (refused) unless its URL is enough.
@@ -79,16 +76,6 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if not caller.has(access):
         raise ForbiddenError(f"the API key lacks the scope {access.value!r}")
     connection.scope["auth"] = caller
-
-
-def _methods(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    path = connection.scope.get("path_template")
-    return ", ".join(
-        method
-        for route in connection.app.routes
-        if isinstance(route, HTTPRoute) and route.path_format == path
-        for method in route.methods
-    )
 
 
 async def _find(connection: ASGIConnection[Any, Any, Any, Any], service: Service) -> ApiKeyRecord:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from issuer import prepare, sign
+from issuer import sign
 from issuer.clock import Clock
 from issuer.errors import LintError, MisdatedError
 from issuer.intake import MAX_AHEAD
@@ -94,14 +94,7 @@ class Completion:
         await self.waiting.until(date, node_id)
 
     def _secure(self, unsecured: bytes, key: SigningKey, now: datetime) -> bytes:
-        return sign.issue(
-            prepare.lint(unsecured, self._engines),
-            key.signer,
-            key.algorithm,
-            key.verification_method,
-            now,
-            self_verify=self._self_verify,
-        )
+        return sign.secure(unsecured, key, self._engines, now, self_verify=self._self_verify)
 
     def _now_us(self) -> int:
         return times.to_microseconds(self._clock.now())

@@ -16,6 +16,7 @@
     │   ├── PossessionError            401  the proof of possession is not the key's
     │   └── UnknownRegionError         422  no carbon intensity is known for the grid region
     ├── CredentialRefusedError         422  a credential that this issuer does not make
+    ├── RecordsOfOthersError           403  a window has records that are not the tenant's own
     ├── OverloadedError                503  too much is in work at once; says when to come back
     └── OperationError                 500  ours to mend; the detail names no secret
         ├── LintError                  500  our own verifier refuses what we were about to sign
@@ -153,6 +154,14 @@ class CredentialRefusedError(IssuanceError):
 
     name = "CREDENTIAL_REFUSED"
     title = "The credential is not issued"
+
+
+class RecordsOfOthersError(IssuanceError):
+    """A window has records that are not counted for the tenant who asks, and would be open to it."""
+
+    name = "RECORDS_OF_OTHERS"
+    title = "The window has records of other tenants"
+    status = 403
 
 
 class OverloadedError(IssuanceError):

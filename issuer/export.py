@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from issuer.store.records import StoredCredential
+from issuer.store.records import StatusEntryRecord, StoredCredential
 from schemas import decimals, times
 from schemas.strict_json import Json, JsonObject
 
@@ -114,7 +114,7 @@ def cells(row: StoredCredential) -> list[str]:
     return [known[column] for column in COLUMNS]
 
 
-def status_of(row: StoredCredential) -> str:
+def status_of(row: StoredCredential | StatusEntryRecord) -> str:
     """Return ``revoked``, ``suspended`` or ``valid``; revoked is final, so it comes first."""
     if row.revoked_us is not None:
         return "revoked"

@@ -90,6 +90,10 @@ def accept(posted: PostedTelemetry, node: NodeRecord) -> AcceptedTelemetry:
         raise NodeRevokedError(f"the node {node.id!r} is revoked; ask the operator of this issuer")
     if posted.record.node_id != node.id:
         raise BadSignatureError("the record names another node than the one whose key was looked up")
+    if node.attestation is not None:
+        # Its windows hold all of its energy, so a record beside them would count some of it twice; and of what a TPM's
+        # key signs, only quotes are the TPM's word.
+        raise BadSignatureError(f"the node {node.id!r} is enrolled with a TPM: its telemetry comes in quoted windows")
     check_signature(posted.signing_input, posted.record.signature, parse_jwk(node.jwk))
     return AcceptedTelemetry(posted, node)
 

@@ -24,7 +24,6 @@ from issuer.credential import Assignment, ContextForm
 from issuer.errors import CredentialRefusedError, LintError, MisdatedError, NodeRevokedError, UnknownNodeError
 from issuer.intake import AcceptedTelemetry
 from issuer.keyring import Keyring
-from issuer.limits import RateLimit
 from issuer.store.errors import ConflictError, NotFoundError
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
@@ -34,6 +33,7 @@ from schemas import decimals, digests, jcs, times
 from schemas.strict_json import JsonObject
 from schemas.telemetry import PostedTelemetry, check_new_names, parse_telemetry
 from verifier.case import Engines
+from verifier.http.limits import RateLimit
 
 _REFUSALS_PER_MINUTE: Final = 10
 """So many of a revoked node's records go on record, for each node and worker."""

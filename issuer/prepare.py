@@ -16,12 +16,12 @@ from schemas.errors import GreenError
 from schemas.json_schema import URL_OF_TYPE, known_digests
 from schemas.strict_json import JsonObject
 from verifier import document
-from verifier.canonicalize import Canonicalizer
 from verifier.case import Engines
-from verifier.claims import check_claims
-from verifier.context import Profile, check_contexts
+from verifier.claims.arithmetic import check_claims
 from verifier.document import OURS, Kind
 from verifier.errors import OverloadedError
+from verifier.rdf.canonicalize import Canonicalizer
+from verifier.rdf.context import Profile, check_contexts
 
 
 class Prepared(NamedTuple):

@@ -11,7 +11,7 @@ from litestar.connection import ASGIConnection
 
 from issuer.service import client_address, service_of
 from schemas.errors import GreenError
-from verifier.limits import address_identity
+from verifier.http.limits import address_identity
 
 
 @contextmanager

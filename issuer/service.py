@@ -11,11 +11,11 @@ from issuer.addresses import Addresses
 from issuer.clock import Clock
 from issuer.issuance import Issuance
 from issuer.keyring import Keyring
-from issuer.limits import RateLimit
 from issuer.settings import Settings
 from issuer.status_list import StatusPublisher
 from issuer.store import Store
-from verifier.client_address import ClientAddresses
+from verifier.http.client_address import ClientAddresses
+from verifier.http.limits import RateLimit
 
 
 @dataclass(frozen=True, slots=True)

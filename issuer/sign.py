@@ -9,12 +9,14 @@ from did.keys import PublicKey
 from did.signing import Signer
 from issuer.credential import with_proof
 from issuer.errors import SignatureFaultError
-from issuer.prepare import Prepared, PreparedCredential
+from issuer.keyring import SigningKey
+from issuer.prepare import Prepared, PreparedCredential, lint
 from schemas import strict_json, times
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
-from verifier.canonicalize import Canonicalizer
+from verifier.case import Engines
 from verifier.document import objects
+from verifier.rdf.canonicalize import Canonicalizer
 from verifier.suites import json_web_signature_2020
 
 
@@ -29,6 +31,13 @@ class _Remembered:
         if document == self._prepared.value:
             return self._prepared.canonical
         return self._prepared.canonicalizer.canonicalize(document)
+
+
+def secure(unsecured: bytes, key: SigningKey, engines: Engines, now: datetime, *, self_verify: bool) -> bytes:
+    """Return a document linted and signed by an issuer's key. Raises as issuer.prepare.lint and ``issue``."""
+    return issue(
+        lint(unsecured, engines), key.signer, key.algorithm, key.verification_method, now, self_verify=self_verify
+    )
 
 
 def issue(

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from contexts import pinned
-from issuer import prepare, sign
+from issuer import sign
 from issuer.addresses import Addresses
 from issuer.clock import Clock
 from issuer.keyring import Keyring, SigningKey
@@ -106,14 +106,7 @@ class StatusPublisher:
         return _Signed(snapshot.status_list.version, key.verification_method, now, document)
 
     def _secure(self, unsecured: bytes, key: SigningKey, now: datetime) -> bytes:
-        return sign.issue(
-            prepare.lint(unsecured, self._engines),
-            key.signer,
-            key.algorithm,
-            key.verification_method,
-            now,
-            self_verify=self._self_verify,
-        )
+        return sign.secure(unsecured, key, self._engines, now, self_verify=self._self_verify)
 
 
 def _current(signed: _Signed, version: int, key: SigningKey, now: datetime) -> bool:

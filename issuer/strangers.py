@@ -16,7 +16,7 @@ from issuer.turns import Turns
 from schemas.strict_json import JsonObject
 from verifier import document, errors
 from verifier.document import Kind
-from verifier.threads import Threads
+from verifier.http.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """Our credentials as typed views: VC 1.1 JSON-LD, secured or not yet (FORMATS.md "Types", "Securing").
 
 ``decode`` is the strict reading: the exact closed shape, every lexical rule, every rule of presence.
-Arithmetic between claims is verifier.claims', contexts are verifier.context's. Signed JSON stays as it
+Arithmetic between claims is verifier.claims', contexts are verifier.rdf.context's. Signed JSON stays as it
 was received: these Structs are only looked at.
 """
 
@@ -162,7 +162,7 @@ def decode(document: JsonObject) -> AnyCredential:
     """Return the typed view of one of our credentials, secured or unsecured.
 
     Raises SchemaInvalidError (another shape) or MalformedValueError (a forbidden character); the text
-    begins with the path of the member. ``@context`` only has to be an array: verifier.context judges it.
+    begins with the path of the member. ``@context`` only has to be an array: verifier.rdf.context judges it.
     """
     kind = kind_of(document)
     if kind is None:

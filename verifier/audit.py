@@ -92,7 +92,7 @@ class _Audit:
     def run(self) -> AuditReport:
         for name in sorted(self._missing):
             self._damage(name, "it is listed, and missing from the archive")
-        self._shared = load_shared(self._bundle, self._read, self._findings, self._memo)
+        self._shared = load_shared(self._bundle, self._read, self._findings, self._memo, self._policy.tpm_roots)
         self._windows()
         self._orphans()
         self._credentials()
@@ -328,6 +328,7 @@ class _Audit:
             problem=None if first is None else first.problem,
             detail=None if first is None else f"{first.about}: {first.detail}",
             policy=self._policy,
+            warned_of=self._findings.warned_of,
         )
 
 

@@ -127,7 +127,7 @@ class Bundle:
 
 
 @contextmanager
-def open_bundle(path: Path) -> Iterator[Bundle]:
+def open_bundle(path: Path, *, max_files: int = MAX_FILES) -> Iterator[Bundle]:
     """Give the bundle in a file.
 
     Raises UsageError where the file cannot be read, BundleError where it is no bundle or its directory is damaged,
@@ -135,17 +135,17 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
     """
     # What the caller does with the bundle may fail too, and is not to be told as the bundle's fault.
     with ExitStack() as stack:
-        yield _opened(path, stack)
+        yield _opened(path, stack, max_files)
 
 
-def _opened(path: Path, stack: ExitStack) -> Bundle:
+def _opened(path: Path, stack: ExitStack, max_files: int) -> Bundle:
     try:
         file = stack.enter_context(path.open("rb"))
         size = _check_directory(file.seek(0, 2), file.seek, file.read)
         file.seek(0)
         digest = digests.encode(hashlib.file_digest(file, "sha256").digest())
         archive = stack.enter_context(zipfile.ZipFile(file))
-        return _bundle(archive, _members_of(archive, size), digest)
+        return _bundle(archive, _members_of(archive, size, max_files), digest)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
@@ -184,11 +184,11 @@ def _check_directory(size: int, seek: Callable[[int], int], read: Callable[[int]
     return size
 
 
-def _members_of(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+def _members_of(archive: zipfile.ZipFile, size: int, max_files: int) -> dict[str, zipfile.ZipInfo]:
     """Return the files by name. Raises BundleError and ResourceLimitError for what no bundle has."""
     found = archive.infolist()
-    if len(found) > MAX_FILES + 1:
-        raise ResourceLimitError(f"{len(found)} files; at most {MAX_FILES} are read")
+    if len(found) > max_files + 1:
+        raise ResourceLimitError(f"{len(found)} files; at most {max_files} are read")
     members = {member.filename: member for member in found}
     if len(members) != len(found):
         raise BundleError("a name stands twice in the archive: two readers could take two different files for it")
@@ -217,25 +217,38 @@ def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, max_bytes: int) 
     return raw
 
 
-def write_bundle(path: Path, files: Mapping[Entry, bytes], *, created: str) -> Manifest:
+def write_bundle(
+    path: Path, files: Mapping[Entry, bytes | Path], *, created: str, max_files: int = MAX_FILES
+) -> Manifest:
     """Write a bundle to ``path``, which must not exist, and return its manifest. Raises UsageError.
 
-    The same files make the same bytes, whenever they are written.
+    What lies in a file is read when its turn comes. The same files make the same bytes, whenever they are written.
     """
     manifest = Manifest(v=1, created=created, files=tuple(sorted(files, key=lambda entry: entry.name)))
-    if len(manifest.files) > MAX_FILES:
-        raise UsageError(f"{len(manifest.files)} files; a bundle has at most {MAX_FILES}: make one a week or a node")
+    if len(manifest.files) > max_files:
+        raise UsageError(f"{len(manifest.files)} files; a bundle has at most {max_files}: make one a week or a node")
     content = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     try:
         with path.open("xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=False) as archive:
             _add(archive, MANIFEST, content)
             for entry in manifest.files:
-                _add(archive, entry.name, files[entry])
+                _add(archive, entry.name, content_of(entry, files[entry]))
     except FileExistsError as error:
         raise UsageError(f"{path} exists already; a bundle is never overwritten") from error
     except (OSError, zipfile.LargeZipFile) as error:
         raise UsageError(f"{path} cannot be written: {error}") from error
     return manifest
+
+
+def content_of(entry: Entry, content: bytes | Path) -> bytes:
+    """Return the bytes of a file to be packed. Raises UsageError where it was changed meanwhile, and OSError."""
+    if isinstance(content, bytes):
+        return content
+    with content.open("rb") as file:
+        raw = file.read(entry.size + 1)
+    if digests.digest(raw) != entry.digest:
+        raise UsageError(f"{content} was changed while the bundle was made; make it again")
+    return raw
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -11,17 +11,18 @@ from typing import Final
 import msgspec
 
 from schemas import strict_json
+from schemas.enrolment_record import parse_enrolment
 from schemas.errors import FormatError
 from schemas.receipt import parse_receipt
 from schemas.strict_json import JsonObject
 from schemas.window_record import decode_records
 from verifier import gather
 from verifier.attestation.freshness import IssuedNonce
-from verifier.audit_bundle import MAX_BUNDLE_BYTES, MAX_BYTES_OF, MAX_FILES, Entry, Kind, entry_of
+from verifier.audit_bundle import MAX_BUNDLE_BYTES, MAX_BYTES_OF, MAX_FILES, Entry, Kind, content_of, entry_of
 from verifier.document import Document, kind_of, parse, strings
 from verifier.document import Kind as DocumentKind
 from verifier.errors import UsageError
-from verifier.evidence import Evidence, Fetched, Part
+from verifier.evidence import NOTHING, Part
 from verifier.fetch import Fetcher
 
 _LARGEST: Final = max(MAX_BYTES_OF.values())
@@ -29,6 +30,7 @@ _STATUS_LISTS: Final = frozenset({"StatusList2021Credential", "BitstringStatusLi
 _JWS: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _DER_SEQUENCE: Final = b"\x30\x82"
 _NONCES: Final = msgspec.json.Decoder(IssuedNonce)
+CERTIFICATE_TYPES: Final = ("application/pkix-cert", "application/octet-stream")
 _KIND_OF_PART: Final[dict[Part, Kind]] = {
     "did_documents": "did-document",
     "status_lists": "status-list",
@@ -38,65 +40,131 @@ _KIND_OF_PART: Final[dict[Part, Kind]] = {
 
 @dataclass
 class Collected:
-    """The files for a bundle, and the names of those in the folder that are of no kind that is known."""
+    """The files for a bundle, and the names of those in the folder that are of no kind that is known.
 
-    files: dict[Entry, bytes] = field(default_factory=dict)
+    A file is its bytes, or where they lie. ``spool`` is a folder for what is added, None for the memory.
+    """
+
+    files: dict[Entry, bytes | Path] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    spool: Path | None = None
+    max_files: int = MAX_FILES
+    size: int = 0
 
-    def add(self, content: bytes) -> bool:
-        """Take a file and return whether its kind was recognized."""
+    def add(self, content: bytes, path: Path | None = None) -> Entry | None:
+        """Take a file, which lies at ``path``, and return its entry, None where its kind is not known.
+
+        Raises UsageError where a bundle has no room for it, and OSError.
+        """
         found = recognize(content)
-        if found is not None:
-            self.files[found] = content
-        return found is not None
+        if found is not None and found not in self.files:
+            self.keep(found, content, path)
+        return found
 
-    def documents(self) -> Iterator[Document]:
-        """Yield every window's and every inference's credential."""
-        for entry, content in self.files.items():
-            if entry.kind in ("window", "credential"):
-                yield parse(content)
+    def keep(self, entry: Entry, content: bytes, path: Path | None = None) -> None:
+        """Take a file whose kind is known. Raises UsageError and OSError as add does."""
+        self.size += entry.size
+        if len(self.files) >= self.max_files or self.size > MAX_BUNDLE_BYTES:
+            raise UsageError(
+                f"more than {self.max_files} files or {MAX_BUNDLE_BYTES} bytes; make several bundles, of shorter periods"
+            )
+        if path is None and self.spool is not None:
+            path = self.spool / entry.name
+            path.write_bytes(content)
+        self.files[entry] = content if path is None else path
+
+    def read(self, entry: Entry) -> bytes:
+        """Return the bytes of a file that was taken. Raises UsageError where it was changed meanwhile, and OSError."""
+        return content_of(entry, self.files[entry])
+
+    def of(self, *kinds: Kind) -> Iterator[Entry]:
+        """Yield the entries of these kinds."""
+        return (entry for entry in [*self.files] if entry.kind in kinds)
 
 
-def collect(folder: Path) -> Collected:
+def collect(folder: Path, *, max_files: int = MAX_FILES) -> Collected:
     """Return the files under ``folder``, links left out. Raises UsageError where it cannot be read or holds too much."""
-    collected, size = Collected(), 0
+    collected = Collected(max_files=max_files)
     try:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
-            size += path.stat().st_size
-            if len(collected.files) >= MAX_FILES or size > MAX_BUNDLE_BYTES:
-                raise UsageError(
-                    f"{folder}: more than {MAX_FILES} files or {MAX_BUNDLE_BYTES} bytes; make several bundles"
-                )
             small = path.stat().st_size <= _LARGEST
-            if not small or not collected.add(path.read_bytes()):
+            if not small or collected.add(path.read_bytes(), path) is None:
                 collected.unknown.append(str(path.relative_to(folder)))
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror or error}") from error
-    if not any(entry.kind == "window" for entry in collected.files):
+    if not any(collected.of("window")):
         raise UsageError(f"{folder}: there is no window's credential in it")
     return collected
 
 
 async def complete(collected: Collected, fetcher: Fetcher) -> list[str]:
-    """Fetch what the credentials need and the folder does not have; return what could not be had, in words."""
-    tried: set[str] = set()
-    failures: list[str] = []
-    for document in [*collected.documents()]:
-        for need in gather.missing(document, _at_hand(collected)):
-            if need.url in tried:
-                continue
-            tried.add(need.url)
-            fetched = await fetcher.fetch(need.url, need.accept)
-            kind = _KIND_OF_PART.get(need.part)
-            if fetched.body is None:
-                failures.append(f"{need.url}: {fetched.detail}")
-            elif kind is not None:
-                collected.files[entry_of(kind, fetched.body)] = fetched.body
-            elif not collected.add(fetched.body):
-                failures.append(f"{need.url}: what came is of no kind that is known")
-    return failures
+    """Fetch what the credentials need and the folder does not have; return what could not be had, in words.
+
+    That is what a verification asks for, and the certificates that an enrolment names. Raises UsageError and OSError.
+    """
+    completing = _Completing(collected, fetcher)
+    for entry in collected.of("window", "credential"):
+        await completing.complete(parse(collected.read(entry)))
+    return completing.failures
+
+
+class _Completing:
+    """Fetches each thing once, from the hosts alone that a verification of the credentials contacts."""
+
+    def __init__(self, collected: Collected, fetcher: Fetcher) -> None:
+        self._collected, self._fetcher = collected, fetcher
+        self._at_hand: set[tuple[Part, str]] = set()
+        self._tried: set[str] = set()
+        self._enrolments: set[str] = set()
+        self.failures: list[str] = []
+        for entry in [*collected.files]:
+            self._note(entry)
+
+    async def complete(self, document: Document) -> None:
+        for need in gather.missing(document, NOTHING):
+            await self._fetch(need.part, need.name, need.url, need.accept)
+            folder, _, digest = need.url.rpartition("/enrolments/")
+            if folder and digest == need.name and digest not in self._enrolments:
+                self._enrolments.add(digest)
+                for certificate in self._certificates(digest):
+                    await self._fetch("attachments", certificate, f"{folder}/evidence/{certificate}", CERTIFICATE_TYPES)
+
+    async def _fetch(self, part: Part, name: str, url: str, accept: tuple[str, ...]) -> None:
+        if (part, name) in self._at_hand or url in self._tried:
+            return
+        self._tried.add(url)
+        fetched = await self._fetcher.fetch(url, accept)
+        kind = _KIND_OF_PART.get(part)
+        if fetched.body is None:
+            self.failures.append(f"{url}: {fetched.detail}")
+            return
+        if kind is None:
+            entry = self._collected.add(fetched.body)
+        else:
+            entry = entry_of(kind, fetched.body)
+            self._collected.keep(entry, fetched.body)
+        if entry is None:
+            self.failures.append(f"{url}: what came is of no kind that is known")
+        else:
+            self._note(entry)
+
+    def _certificates(self, digest: str) -> tuple[str, ...]:
+        """Return the certificates that an enrolment names, none where it is not at hand."""
+        for entry in self._collected.of("enrolment"):
+            if entry.digest == digest:
+                try:
+                    return parse_enrolment(self._collected.read(entry)).ek_certificates
+                except FormatError:
+                    break
+        return ()
+
+    def _note(self, entry: Entry) -> None:
+        """Remember that a file is at hand, under the names that credentials use."""
+        self._at_hand.add(("attachments", entry.digest))
+        if entry.kind in ("did-document", "status-list", "key", "receipt"):
+            self._at_hand.update(_names(entry, self._collected.read(entry)))
 
 
 def recognize(content: bytes) -> Entry | None:
@@ -167,18 +235,6 @@ def _lines(content: bytes) -> Iterator[tuple[Kind, str | None]]:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return
         yield "nonce-log", None
-
-
-def _at_hand(collected: Collected) -> Evidence:
-    """Return what is there already under the names that credentials use."""
-    parts: dict[Part, dict[str, Fetched]] = {"did_documents": {}, "status_lists": {}, "attachments": {}}
-    for entry, content in collected.files.items():
-        fetched = Fetched(url=entry.name, origin="folder")
-        parts["attachments"][entry.digest] = fetched
-        if entry.kind in ("did-document", "status-list", "key", "receipt"):
-            for part, name in _names(entry, content):
-                parts[part][name] = fetched
-    return Evidence(**parts)
 
 
 def _names(entry: Entry, content: bytes) -> Iterator[tuple[Part, str]]:

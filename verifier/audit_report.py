@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from schemas import jcs
 from verifier.policy import Policy
-from verifier.report import Finding, Outcome, Result
+from verifier.report import Finding, Outcome, Result, names_of
 
 MAX_FINDINGS: Final = 10_000
 """Findings of each kind that a report lists; of more it says how many there are."""
@@ -75,7 +75,8 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``created`` is when the bundle says it was made. ``evidence_missing`` names what the windows' verification asked
     for and the bundle does not have: DID documents, status lists, keys, enrolment records. ``problem`` and ``detail``
-    are those of the first finding that stands in the way. Passed findings are counted, not listed.
+    are those of the first finding that stands in the way. Passed findings are counted, not listed. ``warned_of`` names
+    each kind of warning once, also of those that are left out of ``findings``.
     """
 
     outcome: Outcome
@@ -94,6 +95,7 @@ class AuditReport(Struct, frozen=True, omit_defaults=True, kw_only=True):
     problem: str | None = None
     detail: str | None = None
     policy: Policy | None = None
+    warned_of: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the canonical JSON bytes (RFC 8785): equal reports have equal bytes."""
@@ -106,6 +108,7 @@ class Findings:
     def __init__(self) -> None:
         self._kept: dict[Result, dict[tuple[str | None, str], AuditFinding]] = {result: {} for result in _LISTED}
         self._left_out = 0
+        self._warned_of: dict[str, None] = {}
 
     def add(self, about: str, found: Iterable[Finding]) -> None:
         """Keep what should be known about a file or a window."""
@@ -113,6 +116,7 @@ class Findings:
             kept = self._kept.get(finding.result)
             if kept is None:
                 continue
+            self._warned_of |= dict.fromkeys(names_of([finding]))
             said = (finding.problem, finding.detail)
             before = kept.get(said)
             if before is not None:
@@ -138,6 +142,11 @@ class Findings:
     def kept(self) -> tuple[AuditFinding, ...]:
         """All that are listed: what fails first, then what is inconclusive, then warnings, each in the order found."""
         return tuple(one for result in _LISTED for one in self._kept[result].values())
+
+    @property
+    def warned_of(self) -> tuple[str, ...]:
+        """The names of all warnings that came in, each once."""
+        return tuple(self._warned_of)
 
     @property
     def left_out(self) -> int:

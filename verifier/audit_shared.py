@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,14 +17,16 @@ from verifier.attestation.errors import AttestationError
 from verifier.attestation.freshness import IssuedNonce
 from verifier.attestation.window import Opening
 from verifier.audit_bundle import MAX_BYTES_OF, Bundle, Entry
+from verifier.audit_endorsement import check_chain
 from verifier.audit_report import Findings
 from verifier.document import identifier
+from verifier.endorsement.trust import RootClass
 from verifier.enrolment import Enrolment, check_enrolment, open_quote
 from verifier.errors import EvidenceMismatchError, ResourceLimitError
 from verifier.evidence import NOTHING, Evidence, Fetched
 from verifier.memo import Memo
 from verifier.notices import Notice
-from verifier.report import Finding, Result, warning
+from verifier.report import Finding, Result, failed, warning
 
 MAX_SHARED_BYTES: Final = 256 * 1024 * 1024
 """What is held in memory for the whole of an audit."""
@@ -47,8 +49,11 @@ class Shared:
     nonces: Mapping[str, IssuedNonce] | None = None
 
 
-def load_shared(bundle: Bundle, read: Read, findings: Findings, memo: Memo) -> Shared:
-    """Return what is shared, telling ``findings`` what cannot be used. Raises ResourceLimitError for too much of it."""
+def load_shared(bundle: Bundle, read: Read, findings: Findings, memo: Memo, roots: Mapping[str, RootClass]) -> Shared:
+    """Return what is shared, telling ``findings`` what cannot be used. Raises ResourceLimitError for too much of it.
+
+    ``roots`` are those of TPM makers that the policy names (policy.Policy.tpm_roots).
+    """
     entries = [entry for entry in bundle.manifest.files if entry.kind in _KINDS]
     if sum(entry.size for entry in entries) > MAX_SHARED_BYTES:
         raise ResourceLimitError(f"DID documents, lists and logs take more than {MAX_SHARED_BYTES} bytes together")
@@ -57,7 +62,7 @@ def load_shared(bundle: Bundle, read: Read, findings: Findings, memo: Memo) -> S
         for entry in entries:
             if entry.kind == kind:
                 loading.load(entry)
-    loading.check_certificates()
+    loading.check_certificates(roots)
     return loading.result()
 
 
@@ -68,7 +73,7 @@ class _Loading:
         self._status_lists: dict[str, tuple[str, Fetched]] = {}
         self._attachments: dict[str, Fetched] = {}
         self._enrolments: dict[str, Enrolment] = {}
-        self._certificates: set[str] = set()
+        self._certificates: dict[str, bytes] = {}
         self._openings: list[Opening] = []
         self._nonces: dict[str, IssuedNonce] | None = None
 
@@ -86,7 +91,7 @@ class _Loading:
         }.get(entry.kind)
         try:
             if load is None:
-                self._certificates.add(entry.digest)
+                self._certificates[entry.digest] = raw
             else:
                 load(entry, raw)
         except (FormatError, DidError, AttestationError, EvidenceMismatchError) as error:
@@ -141,13 +146,27 @@ class _Loading:
             raise EvidenceMismatchError("nonce log: a line is no record of a nonce") from error
         self._nonces = log
 
-    def check_certificates(self) -> None:
-        """Tell which certificates of an endorsement key's chain are not in the bundle."""
+    def check_certificates(self, roots: Mapping[str, RootClass]) -> None:
+        """Tell what the certificates above each TPM's endorsement key are worth, and which of them are not there."""
+        named = {digest for enrolment in self._enrolments.values() for digest in enrolment.record.ek_certificates}
+        foreign = sorted(self._certificates.keys() - named)
         for enrolment in self._enrolments.values():
-            missing = [digest for digest in enrolment.record.ek_certificates if digest not in self._certificates]
-            for digest in missing:
-                told = f"certificate {digest} of the chain of the TPM's endorsement key is not in the bundle"
-                self._findings.add(f"enrolment of {enrolment.record.node_id}", [_unused(told)])
+            about = f"enrolment of {enrolment.record.node_id}"
+            self._findings.add(about, self._chain(enrolment, foreign, roots))
+
+    def _chain(self, enrolment: Enrolment, foreign: Sequence[str], roots: Mapping[str, RootClass]) -> Iterator[Finding]:
+        named = enrolment.record.ek_certificates
+        missing = [digest for digest in named if digest not in self._certificates]
+        for digest in missing:
+            yield _unused(f"certificate {digest} of the chain of the TPM's endorsement key is not in the bundle")
+        if missing and foreign:
+            # Somebody put others in their place: silence would make them look as if they had been checked.
+            told = f"endorsement key: the bundle has a certificate that no enrolment names, {foreign[0]}, and not {missing[0]}"
+            yield failed(EvidenceMismatchError(told))
+        if not named:
+            yield _unused("the enrolment record names no certificate of the TPM's endorsement key")
+        elif not missing:
+            yield check_chain(enrolment, self._certificates, roots)
 
 
 def _fetched(entry: Entry, raw: bytes) -> Fetched:

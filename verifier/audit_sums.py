@@ -9,7 +9,7 @@ from schemas import decimals, times
 from schemas.credential import GreenComputeWindowCredential
 from schemas.window_header import WindowHeader
 from verifier.audit_report import NodeSummary
-from verifier.figures import figures_of, written
+from verifier.claims.figures import figures_of, written
 from verifier.window_match import seconds
 
 SUMMED: Final = (

@@ -12,15 +12,15 @@ from schemas.credential import AnyCredential
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 from verifier.attestation.window import CheckedWindow
-from verifier.canonicalize import Canonicalizer
 from verifier.controllers import Controller, resolve
 from verifier.document import Document, Kind
 from verifier.enrolment import Enrolment
 from verifier.evidence import Evidence
 from verifier.memo import Memo
 from verifier.policy import Assurance, Policy
+from verifier.rdf.canonicalize import Canonicalizer
+from verifier.rdf.work import WithinBudget
 from verifier.report import Check, Finding, Result, Space, Spec, conclude, finding_of, skipped
-from verifier.work import WithinBudget
 
 
 class Engines(NamedTuple):

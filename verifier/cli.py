@@ -92,7 +92,7 @@ def _serve(options: argparse.Namespace) -> int:
     if settings.policy:
         read_policy(read_file(Path(settings.policy)))
     try:
-        from verifier.serve import serve
+        from verifier.web.serve import serve
     except ModuleNotFoundError as error:
         raise UsageError("the service needs more packages: pip install 'green-compute-oracle[verifier-api]'") from error
     serve(msgspec.structs.replace(settings, host=host, port=port))

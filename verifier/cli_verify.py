@@ -21,13 +21,13 @@ from verifier.document import Document, Kind
 from verifier.errors import FetchBlockedError, UsageError
 from verifier.evidence import NOTHING, Evidence, Fetched
 from verifier.fetch import EgressClient
-from verifier.known_lists import InMemoryKnownLists, KnownLists, lists_folder, recall, remember, state_folder
-from verifier.known_lists_folder import FolderKnownLists
 from verifier.memo import Memo
 from verifier.moments import later
 from verifier.policy import Policy
 from verifier.report import Report
 from verifier.settings import Settings
+from verifier.status_lists.known import InMemoryKnownLists, KnownLists, lists_folder, recall, remember, state_folder
+from verifier.status_lists.known_folder import FolderKnownLists
 from verifier.verify import (
     Expectation,
     refused_at_gate,

@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -56,6 +56,10 @@ class Fetcher(Protocol):
         ...
 
 
+Refusal = Callable[[int, Mapping[str, str], bytes], GreenError]
+"""Makes an error of an answer that is none: its status, headers and body."""
+
+
 class Resolver(Protocol):
     """Whoever turns a host name into numeric addresses."""
 
@@ -87,6 +91,10 @@ class EgressClient:
     ``development`` also allows this machine's loopback, by http, and no other private address; an https URL
     of a loopback host is then tried by http. ``timeout_s`` is for the whole exchange, name and body included;
     ``max_bytes`` for the body, inflated or not. ``transport`` takes the place of the network in tests.
+
+    ``bearer`` is a secret that every request bears: such a client asks one host alone, whom its user named, and never
+    what a document names. ``refusal`` makes the error of an answer with another status than 200, from the status, the
+    headers and the body.
     """
 
     def __init__(
@@ -97,26 +105,36 @@ class EgressClient:
         max_bytes: int = MAX_BYTES,
         resolver: Resolver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        bearer: str | None = None,
+        refusal: Refusal | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._development = development
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
+        self._max_pieces = max(MAX_PIECES, max_bytes // 512)
         self._resolver = resolver or SystemResolver()
         self._transport = transport
+        self._credentials = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        self._refusal = refusal
         self._clock = clock
 
     async def fetch(self, url: str, accept: Sequence[str]) -> Fetched:
         """Return the body of ``url``, or the record of why there is none."""
         now = times.render_seconds(self._clock())
         try:
-            async with asyncio.timeout(self._timeout_s):
-                asked, media_type, body = await self._exchange(url, accept)
+            return await self.get(url, accept)
         except GreenError as error:
             return absent(url, error, origin="network", retrieved_at=now)
-        except TimeoutError:
-            late = FetchFailedError(f"no whole answer within {self._timeout_s:g} s")
-            return absent(url, late, origin="network", retrieved_at=now)
+
+    async def get(self, url: str, accept: Sequence[str]) -> Fetched:
+        """Return the body of ``url``. Raises what fetch records: FetchError, MalformedTermError, ResourceLimitError."""
+        now = times.render_seconds(self._clock())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                asked, media_type, body = await self._exchange(url, accept)
+        except TimeoutError as error:
+            raise FetchFailedError(f"no whole answer within {self._timeout_s:g} s") from error
         return Fetched(url=asked, origin="network", retrieved_at=now, body=body, media_type=media_type)
 
     async def _exchange(self, url: str, accept: Sequence[str]) -> tuple[str, str, bytes]:
@@ -173,6 +191,7 @@ class EgressClient:
             "Accept-Encoding": "identity",
             "User-Agent": "green-verifier",
             "Connection": "close",
+            **self._credentials,
         }
         url = f"{scheme}://{literal}:{_port(target, scheme)}{target.path}"
         timeout = httpx.Timeout(self._timeout_s, connect=CONNECT_TIMEOUT_S)
@@ -181,6 +200,8 @@ class EgressClient:
             httpx.Request("GET", url, headers=headers, extensions=extensions)
         )
         try:
+            if response.status_code != _OK and self._refusal is not None:
+                raise self._refusal(response.status_code, response.headers, await self._body(response))
             return _judge_head(response, accept), await self._body(response)
         finally:
             await response.aclose()
@@ -194,8 +215,8 @@ class EgressClient:
         body, received, pieces = bytearray(), 0, 0
         async for piece in response.aiter_raw():
             received, pieces = received + len(piece), pieces + 1
-            if pieces > MAX_PIECES:
-                raise FetchFailedError(f"the answer comes in more than {MAX_PIECES} pieces")
+            if pieces > self._max_pieces:
+                raise FetchFailedError(f"the answer comes in more than {self._max_pieces} pieces")
             if pieces % _PIECES_IN_A_TURN == 0:
                 await asyncio.sleep(0)
             body += _inflated(inflate, piece, self._max_bytes + 1 - len(body)) if inflate else piece

@@ -12,7 +12,7 @@ from verifier.controllers import Controller
 from verifier.enrolment import Enrolment
 from verifier.errors import StatusRetrievalError
 from verifier.evidence import KnownList
-from verifier.work import Forms
+from verifier.rdf.work import Forms
 
 T = TypeVar("T")
 

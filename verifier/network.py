@@ -24,7 +24,7 @@ MAX_INTERIM: Final = 2
 MAX_FRAMING_BYTES: Final = 128 * 1024
 """Bytes of a body that are not its own: the sizes of its chunks, and what was read beyond its end."""
 MAX_READS: Final = 4096
-"""Reads from a connection; each gives what has arrived, up to 64 KiB."""
+"""Reads from a connection; each gives what has arrived, up to 64 KiB. For larger bodies, one for each 512 bytes."""
 
 # As h11 has it: lines may end in a bare line feed.
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
@@ -126,7 +126,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._inner = inner
         self._max_bytes = max_bytes
         self._left = max_bytes + MAX_FRAMING_BYTES
-        self._reads_left = MAX_READS
+        self._reads_left = max(MAX_READS, max_bytes // 512)
         self._head: _Heads | None = _Heads()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's signature

@@ -14,6 +14,7 @@ import msgspec
 from schemas import strict_json
 from schemas.errors import FormatError
 from schemas.terms import ASSURANCES
+from verifier.endorsement.trust import RootClass
 from verifier.errors import UsageError
 
 Assurance: TypeAlias = Literal["simulated", "software", "tpm-emulated", "tpm-virtual", "tpm-hardware"]
@@ -22,6 +23,7 @@ MAX_LEEWAY_S: Final = 3600
 Leeway: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEEWAY_S)]
 # A century: more would not fit into a timedelta, in the middle of a verdict.
 Age: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=3_155_760_000)]
+Fingerprint: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +43,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ``require_understood``: credentials of types that this verifier does not know are refused.
     ``max_status_age_s``: a status list that the issuer signed longer ago than this leaves the status
     inconclusive. Our issuer signs its lists anew at least every hour.
+    ``tpm_roots``: SHA-256 of a certificate (hexadecimal) → ``hardware``, ``virtual`` or ``emulated``: roots of TPM
+    makers that count besides the shipped ones, for which class; audit bundles hold the certificates that lead there.
     ``leeway_s``: how far clocks may disagree, in seconds.
     """
 
@@ -56,6 +60,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     require_challenge: bool = False
     require_understood: bool = False
     max_status_age_s: Age | None = None
+    tpm_roots: dict[Fingerprint, RootClass] = {}
     leeway_s: Leeway = 60
 
     @property

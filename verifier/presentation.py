@@ -11,7 +11,6 @@ from schemas.credential import AnyCredential
 from schemas.errors import GreenError, SchemaInvalidError
 from schemas.strict_json import Json, JsonObject
 from verifier.case import Case
-from verifier.context import Profile, check_contexts
 from verifier.document import Kind, check_identifiers, identifier, objects, proofs_of
 from verifier.errors import (
     HolderBindingError,
@@ -22,8 +21,9 @@ from verifier.errors import (
     TypeMismatchError,
 )
 from verifier.notices import Notice
+from verifier.rdf.context import Profile, check_contexts
+from verifier.rdf.spelling import check_spelling
 from verifier.report import Finding, Outcome, Report, Result, cut, failed, passed, skipped, undecided, warning
-from verifier.spelling import check_spelling
 
 MAX_CREDENTIALS: Final = 1000
 # So that what is said of a credential is not cut off after its name.

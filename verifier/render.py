@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verifier.audit_report import AuditReport
 from verifier.document import Kind
 from verifier.report import Outcome, Report, Result, findings_of
 from verifier.visible import visible
@@ -57,7 +58,7 @@ class PlainConsole(Console):
 def show(report: Report, stream: TextIO) -> None:
     """Write ``report`` to ``stream``; in colours only where that is a terminal. Raises BrokenPipeError."""
     console = PlainConsole(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
-    console.print(_headline(report))
+    console.print(headline(report))
     console.print(_facts_table(report))
     console.print(_steps(report))
     for number, inner in enumerate(report.credentials, start=1):
@@ -68,15 +69,15 @@ def show(report: Report, stream: TextIO) -> None:
         console.print(Text(LEGEND, style="dim"))
 
 
-def _headline(report: Report) -> Text:
+def headline(report: Report | AuditReport) -> Text:
+    """Return the line above a report: the outcome, and what stands in the way or else all that is warned of."""
     words, style = OUTCOMES[report.outcome]
-    line = Text(words, style=style)
-    if report.outcome is Outcome.VERIFIED:
-        warned = ", ".join(dict.fromkeys(finding.problem or "" for finding in report.warnings))
-        line.append(f"  with warnings: {warned}" if warned else "", style="yellow")
-    else:
-        line.append(f"  {visible(report.problem or '')}: {visible(report.detail or '')}", style="not bold")
-    return line
+    if report.outcome is not Outcome.VERIFIED:
+        reason = f"  {visible(report.problem or '')}: {visible(report.detail or '')}"
+        return Text(words, style=style).append(reason, style="not bold")
+    if not report.warned_of:
+        return Text(words, style=style)
+    return Text(f"{words}, with warnings: {', '.join(report.warned_of)}", style="bold yellow")
 
 
 def _facts_table(report: Report) -> Table:

@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from verifier.audit_report import AuditReport, Counts, NodeSummary
-from verifier.render import LEGEND, MARKS, OUTCOMES, PlainConsole
-from verifier.report import Outcome
+from verifier.render import LEGEND, MARKS, PlainConsole, headline
 from verifier.visible import visible
 
 MAX_SHOWN: Final = 200
@@ -20,11 +19,7 @@ MAX_SHOWN: Final = 200
 def show_audit(report: AuditReport, stream: TextIO) -> None:
     """Write ``report`` to ``stream``; in colours only where that is a terminal. Raises BrokenPipeError."""
     console = PlainConsole(file=stream, highlight=False, soft_wrap=False, emoji=False, markup=False)
-    words, style = OUTCOMES[report.outcome]
-    line = Text(words, style=style)
-    if report.outcome is not Outcome.VERIFIED:
-        line.append(f"  {visible(report.problem or '')}: {visible(report.detail or '')}", style="not bold")
-    console.print(line)
+    console.print(headline(report))
     console.print(_table(_facts(report)))
     for node in report.nodes:
         console.print(Text(f"\nNode {visible(node.node_id)}", style="bold"))

@@ -43,9 +43,8 @@ MAX_DETAIL: Final = 500
 """Characters of one finding's words: what a document says of itself is repeated in them, however long it is."""
 MAX_LISTED: Final = 4 * 1024 * 1024
 """Characters that the lists of findings take in one report; in all reports on the credentials inside, as many again."""
-MAX_PROBLEMS: Final = 256
-"""Problems that are named one by one outside of the report."""
 _FINDING_CHARACTERS: Final = 64
+_NOT_LISTED: Final = "are not listed: the report is long enough"
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -97,7 +96,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     of design.md. ``id``, ``issuer`` and ``holder`` are what the document says of itself. ``subject`` holds the
     claims of the validated shape only. ``at`` is the time for which the verdict was made. ``credentials``
     are the reports on the credentials inside a presentation, or on a receipt's window; their evidence and policy are
-    the outer report's.
+    the outer report's. ``warned_of`` names each kind of warning in the report and in those inside, once: whoever says
+    "verified" in a line says these with it.
     """
 
     outcome: Outcome
@@ -114,6 +114,12 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     evidence: tuple[EvidenceUsed, ...] = ()
     policy: Policy | None = None
     credentials: tuple[Report, ...] = ()
+    warned_of: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Name the warnings, whoever makes the report, or makes one anew with others inside."""
+        inside = (name for report in self.credentials for name in report.warned_of)
+        msgspec.structs.force_setattr(self, "warned_of", tuple(dict.fromkeys((*names_of(self.warnings), *inside))))
 
     def check(self, step: str) -> Check:
         """Return the check of a step. Raises KeyError for a step that this report does not have."""
@@ -134,14 +140,6 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Every warning of the report's own steps."""
         return tuple(f for check in self.checks for f in findings_of(check) if f.result is Result.WARNING)
 
-    @property
-    def first_problems(self) -> tuple[Finding, ...]:
-        """``problems``, but of more than MAX_PROBLEMS the first, and one that says how many the report has besides."""
-        found = self.problems
-        if len(found) <= MAX_PROBLEMS:
-            return found
-        return (*found[:MAX_PROBLEMS], undecided(Notice.NOT_LISTED, f"the report has {len(found) - MAX_PROBLEMS} more"))
-
     def to_json(self) -> bytes:
         """Return the canonical JSON bytes (RFC 8785): equal reports have equal bytes."""
         return jcs.canonical_bytes(msgspec.to_builtins(self))
@@ -158,7 +156,10 @@ class Space:
         self._left = characters
 
     def listed(self, found: Sequence[Finding]) -> tuple[Finding, ...]:
-        """Return the findings to list, in order; where they do not all fit, the worst of them, and how many are left out."""
+        """Return the findings to list, in order; where they do not all fit, the worst of them, and how many are left out.
+
+        A name that is warned of is listed all the same, without the words: none may be hidden behind many others.
+        """
         if len(found) < 2:  # noqa: PLR2004 - a single finding is the check's summary
             return ()
         kept: set[int] = set()
@@ -167,18 +168,29 @@ class Space:
             if self._left < 0:
                 break
             kept.add(place)
-        if not kept:
+        listed = [finding for place, finding in enumerate(found) if place in kept]
+        # The check's summary is one of the worst, and counts where nothing is listed.
+        worst = listed or [max(found, key=lambda finding: _SEVERITY.index(finding.result))]
+        unnamed = [name for name in names_of(found) if name not in names_of(worst)]
+        if not kept and not unnamed:
             return ()
-        rest = len(found) - len(kept)
-        more = (
-            (skipped(f"{rest} more findings of this step are not listed: the report is long enough"),) if rest else ()
+        rest = len(found) - len(worst)
+        more = [skipped(f"{rest} more findings of this step {_NOT_LISTED}")] if rest else []
+        return (
+            *worst,
+            *(Finding(Result.WARNING, f"warnings of this name {_NOT_LISTED}", name) for name in unnamed),
+            *more,
         )
-        return (*(finding for place, finding in enumerate(found) if place in kept), *more)
 
 
 def cut(text: str, most: int) -> str:
     """Return at most ``most`` characters of a text, the last one an ellipsis where it was longer."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def names_of(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return what the warnings among the findings are named, each name once, in order."""
+    return tuple(dict.fromkeys(found.problem or "" for found in findings if found.result is Result.WARNING))
 
 
 def passed(detail: str) -> Finding:

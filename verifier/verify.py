@@ -230,7 +230,7 @@ def verify_window(
 
 def _default_engines() -> Engines:
     # Here, since workers are processes, and this module must do without any when it is given engines.
-    from verifier.engines import default_engines
+    from verifier.rdf.engines import default_engines
 
     return default_engines()
 

@@ -111,7 +111,11 @@ def _beyond_a_gap(state: ChainState, window: CheckedWindow, findings: list[Findi
     header = window.header
     first, last = state.next_sequence, header.sequence - 1
     missing = f"window {first} is" if first == last else f"windows {first} to {last} are"
-    findings = [*findings, warning(Notice.WINDOWS_MISSING, f"{missing} not at hand: nothing is said of them")]
+    told = (
+        f"{missing} not at hand: nothing is said of them. The one before is {state.previous}, and window "
+        f"{header.sequence} follows {header.previous}"
+    )
+    findings = [*findings, warning(Notice.WINDOWS_MISSING, told)]
     findings += [_failed(window, error) for error in _contradictions(state, window)]
     return Followed(chain.resume(window), (*findings, *_told(chain.gaps(state, header))))
 
@@ -141,10 +145,10 @@ def _contradictions(state: ChainState, window: CheckedWindow) -> Iterator[Attest
         yield WindowOverlapError(f"start_us is {header.start_us}, before the end of an earlier window, {state.end_us}")
     if quote is None or header.ak != state.ak:
         return
-    if quote.epoch < state.epoch:
-        yield RollbackError(f"the TPM's epoch is {_dotted(quote.epoch)}, after {_dotted(state.epoch)}")
-    elif state.clock_ms is not None and quote.clock_info.clock_ms <= state.clock_ms:
-        yield RollbackError(f"the TPM's clock is {quote.clock_info.clock_ms} ms, after {state.clock_ms} ms")
+    try:
+        chain.check_not_back(state, quote)
+    except RollbackError as error:
+        yield error
 
 
 def _failed(window: CheckedWindow, error: AttestationError) -> Finding:

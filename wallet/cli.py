@@ -18,11 +18,11 @@ from rich.table import Table
 
 from schemas import strict_json
 from schemas.errors import GreenError
-from verifier.canonicalize import InProcess
 from verifier.errors import FetchFailedError
 from verifier.failure import INTERRUPTED, failed
 from verifier.fetch import EgressClient
 from verifier.gather import CREDENTIAL_TYPES
+from verifier.rdf.canonicalize import InProcess
 from verifier.visible import visible
 from wallet.archive import Archive, HeldCredential
 from wallet.errors import WalletError
@@ -170,9 +170,20 @@ async def _import_all(options: argparse.Namespace, archive: Archive) -> int:
             results.append({"source": source, "kept": False, "reason": reason})
             print(f"✗ {visible(source)}: {visible(reason)}", file=sys.stderr)
             continue
-        results.append({"source": source, "kept": True, "new": new, "id": held.id, "outcome": report.outcome.value})
+        warned_of = [*report.warned_of]
+        results.append(
+            {
+                "source": source,
+                "kept": True,
+                "new": new,
+                "id": held.id,
+                "outcome": report.outcome.value,
+                "warned_of": warned_of,
+            }
+        )
         if not options.json:
-            print(f"✓ {visible(held.id)} ({report.outcome.value}{'' if new else ', held already'})")
+            warned = f", with warnings: {', '.join(warned_of)}" if warned_of else ""
+            print(f"✓ {visible(held.id)} ({report.outcome.value}{warned}{'' if new else '; held already'})")
     if options.json:
         print(json.dumps({"imported": results}))
     return code

@@ -13,7 +13,7 @@ from did.keys import Algorithm
 from did.signers import Signer
 from schemas import times
 from schemas.strict_json import JsonObject
-from verifier.canonicalize import Canonicalizer
+from verifier.rdf.canonicalize import Canonicalizer
 from verifier.suites import json_web_signature_2020
 from wallet.archive import HeldCredential
 from wallet.errors import WalletError

@@ -76,7 +76,13 @@ def _enroll_tpm(call: Call, issuer: str, token: str) -> int:
     finally:
         transport.close()
     save_tpm_enrolment(
-        call.home, node, issuer=issuer, uri=options.key, chain_pcr=chain_pcr, development=options.development
+        call.home,
+        node,
+        issuer=issuer,
+        uri=options.key,
+        chain_pcr=chain_pcr,
+        development=options.development,
+        meter=options.meter or "",
     )
     if options.json:
         print(msgspec.json.encode(node).decode())

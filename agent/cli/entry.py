@@ -18,6 +18,7 @@ from agent.config import load
 from agent.errors import MeterUnavailableError, SettingsError
 from agent.home import home
 from agent.logs import log_to_stderr
+from agent.tpm.errors import TpmAddressError
 from did.errors import SignerError
 from schemas.errors import GreenError
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         call = Call(options, given[cut + 1 :], load(os.environ), home(os.environ), os.environ)
         return _COMMANDS[options.command](call)
-    except (SettingsError, MeterUnavailableError, SignerError) as error:
+    except (SettingsError, MeterUnavailableError, SignerError, TpmAddressError) as error:
         print(f"green-agent: {error.detail}", file=sys.stderr)
         return USAGE
     except GreenError as error:

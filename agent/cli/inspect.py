@@ -54,6 +54,8 @@ def _show_windows(windows: WindowStatus) -> None:
     print(f"              freshness {windows.freshness}, {windows.rejected} refused")
     if windows.failure:
         print(f"              last failure {windows.last_failure}: {windows.failure}")
+    if windows.waits_for:
+        print(f"              WAITING {windows.waits_for}")
     if windows.problem:
         print(f"              {windows.problem}")
     if windows.gap:

@@ -105,6 +105,7 @@ def _enroll(command: argparse.ArgumentParser) -> None:
 def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", metavar="ID", help="model id in the record (default: the command's name)")
     command.add_argument("--inference-id", metavar="ID", help="id of the record (default: a new UUID)")
+    command.add_argument("--tenant", metavar="ID", help="whose work it is (default: the node's tenant); by the daemon")
     command.add_argument("--gpu", metavar="UUID", action="append", help="measure this GPU; may stand several times")
     command.add_argument("--meter", choices=("auto", "nvml", "simulator"), help="meter for this run")
     command.add_argument(

@@ -43,6 +43,7 @@ def run(call: Call) -> int:
             session,
             options.model or Path(work[0]).name,
             options.inference_id,
+            tenant_id=options.tenant,
             submitter=lambda sleep: open_submitter(settings, call.home, SystemClock(), sleep),
             # What the daemon measured is in its window, and it sends that.
             send_within_s=0.0 if by_daemon else wait_s,

@@ -33,19 +33,6 @@ def quote(tpm: Tpm, ak: Key, selections: Sequence[PcrSelection], extra_data: byt
     return _attested(tpm.run(Command.QUOTE, (ak.handle,), (EMPTY_PASSWORD,), parameters))
 
 
-def certify(tpm: Tpm, key: Key, ak: Key, extra_data: bytes) -> Attested:
-    """Return the AK's word that the TPM holds ``key``. Raises TpmError. TPM2_Certify."""
-    handles, authorizations = (key.handle, ak.handle), (EMPTY_PASSWORD, EMPTY_PASSWORD)
-    return _attested(tpm.run(Command.CERTIFY, handles, authorizations, sized(extra_data) + _OWN_SCHEME))
-
-
-def certify_nv(tpm: Tpm, ak: Key, index: int, size: int, extra_data: bytes) -> Attested:
-    """Return the AK's word of what the first ``size`` bytes of an NV index hold. Raises TpmError. TPM2_NV_Certify."""
-    handles, authorizations = (ak.handle, index, index), (EMPTY_PASSWORD, EMPTY_PASSWORD)
-    parameters = sized(extra_data) + _OWN_SCHEME + uint16(size) + uint16(0)
-    return _attested(tpm.run(Command.NV_CERTIFY, handles, authorizations, parameters))
-
-
 def read_clock(tpm: Tpm) -> ClockInfo:
     """Return the TPM's clock: milliseconds, the boot epoch that they count in, and whether they are safe.
 

@@ -8,13 +8,8 @@ from enum import IntEnum, IntFlag
 class Command(IntEnum):
     """TPM_CC, Part 2, 6.5.2."""
 
-    EVICT_CONTROL = 0x120
-    NV_UNDEFINE_SPACE = 0x122
-    NV_DEFINE_SPACE = 0x12A
     CREATE_PRIMARY = 0x131
-    NV_INCREMENT = 0x134
     ACTIVATE_CREDENTIAL = 0x147
-    CERTIFY = 0x148
     NV_READ = 0x14E
     POLICY_SECRET = 0x151
     QUOTE = 0x158
@@ -24,11 +19,9 @@ class Command(IntEnum):
     READ_PUBLIC = 0x173
     START_AUTH_SESSION = 0x176
     GET_CAPABILITY = 0x17A
-    GET_RANDOM = 0x17B
     PCR_READ = 0x17E
     READ_CLOCK = 0x181
     PCR_EXTEND = 0x182
-    NV_CERTIFY = 0x184
 
     @property
     def title(self) -> str:
@@ -47,14 +40,12 @@ class Handle(IntEnum):
 
 
 class NvAttribute(IntFlag):
-    """TPMA_NV, Part 2, 13.4. Bits 4 to 7 are the type of index: 1 is a counter."""
+    """TPMA_NV, Part 2, 13.4."""
 
     AUTH_WRITE = 1 << 2
-    COUNTER = 1 << 4
     OWNER_READ = 1 << 17
     AUTH_READ = 1 << 18
     NO_DA = 1 << 25
-    ORDERLY = 1 << 26
     WRITTEN = 1 << 29
 
 
@@ -62,5 +53,3 @@ class Capability(IntEnum):
     """TPM_CAP, Part 2, 6.12."""
 
     HANDLES = 1
-    PCRS = 5
-    PROPERTIES = 6

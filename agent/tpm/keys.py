@@ -1,4 +1,4 @@
-"""Keys in the TPM: making, lending, reading, keeping, using. TPM 2.0 Part 3, 12, 20, 24 and 28."""
+"""Keys in the TPM: making, lending, reading, using. TPM 2.0 Part 3, 12, 20, 24 and 28."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
 from agent.tpm.address import Scheme
 from agent.tpm.client import KEY_GENERATION_S, Tpm
 from agent.tpm.constants import Command, Handle
@@ -14,14 +16,16 @@ from agent.tpm.errors import TpmAnswerError, TpmError
 from agent.tpm.sessions import flush, flushed
 from agent.tpm.templates import signature_scheme
 from agent.tpm.wire import EMPTY_PASSWORD, AnswerReader, Authorization
-from schemas.tpm.algorithms import MAX_DIGEST_BYTES
+from did.algorithms import VendorPublicKey
+from schemas.tpm.algorithms import MAX_DIGEST_BYTES, TpmEcc
 from schemas.tpm.errors import TpmStructureError
-from schemas.tpm.public import Public, parse_public
+from schemas.tpm.public import EccKey, Public, RsaKey, parse_public
 from schemas.tpm.wire import sized, uint16, uint32
 
 _HASH_CHECK_TICKET: Final = 0x8024
 _MAX_NAME_BYTES: Final = 2 + MAX_DIGEST_BYTES
 _MAX_AREA_BYTES: Final = 2048
+_USUAL_EXPONENT: Final = 65537
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,6 @@ def read_public(tpm: Tpm, handle: int) -> Key:
     return key
 
 
-def evict_control(tpm: Tpm, key: int, persistent: int) -> None:
-    """Keep the key of handle ``key`` under a persistent handle; of a persistent one: remove it. TPM2_EvictControl."""
-    tpm.run(Command.EVICT_CONTROL, (Handle.OWNER, key), (tpm.owner,), uint32(persistent))
-
-
 def activate_credential(
     tpm: Tpm,
     ak: Key,
@@ -122,6 +121,20 @@ def sign_digest(tpm: Tpm, key: Key, digest: bytes, scheme: Scheme) -> bytes:
     no_ticket = uint16(_HASH_CHECK_TICKET) + uint32(Handle.NULL) + sized(b"")
     parameters = sized(digest) + signature_scheme(scheme).encode() + no_ticket
     return tpm.run(Command.SIGN, (key.handle,), (EMPTY_PASSWORD,), parameters).rest()
+
+
+def vendor_key(key: RsaKey | EccKey) -> VendorPublicKey:
+    """Return a public key as `cryptography` knows it: RSA, or P-256. Raises TpmAnswerError for any other."""
+    try:
+        if isinstance(key, RsaKey):
+            modulus = int.from_bytes(key.modulus, "big")
+            return rsa.RSAPublicNumbers(key.exponent or _USUAL_EXPONENT, modulus).public_key()
+        if key.curve == TpmEcc.NIST_P256:
+            x, y = int.from_bytes(key.x, "big"), int.from_bytes(key.y, "big")
+            return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    except ValueError as error:
+        raise TpmAnswerError("the TPM gave a public key that is none") from error
+    raise TpmAnswerError("this key of the TPM is on a curve that is not used here; use P-256, or RSA of 2048 bits")
 
 
 def _named(handle: int, area: bytes, answer: AnswerReader) -> Key:

@@ -12,27 +12,24 @@ from dataclasses import replace
 from threading import Lock
 from typing import Final, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
 from agent.tpm.address import Scheme, TpmAddress, parse
 from agent.tpm.client import Tpm
 from agent.tpm.errors import TpmAddressError, TpmError
 from agent.tpm.identity import lent_key, make_key
-from agent.tpm.keys import Key, read_public, sign_digest
+from agent.tpm.keys import Key, read_public, sign_digest, vendor_key
 from agent.tpm.opening import open_tpm
 from did import algorithms
-from did.algorithms import Algorithm, VendorPublicKey
+from did.algorithms import Algorithm
 from did.errors import AlgorithmRefusedError, SignatureInvalidError, SignerError, SignerUriError
 from did.jwk import from_cryptography
 from did.keys import PublicKey
-from schemas.tpm.algorithms import TpmAlg, TpmaObject, TpmEcc
+from schemas.tpm.algorithms import TpmAlg, TpmaObject
 from schemas.tpm.errors import TpmStructureError
-from schemas.tpm.public import EccKey, Public, RsaKey
+from schemas.tpm.public import Public
 from schemas.tpm.signature import EccSignature, parse_signature
 
 _SCHEMES: Final[dict[Algorithm, Scheme]] = {"ES256": "ecdsa", "PS256": "rsapss", "RS256": "rsassa"}
 _FIXED: Final[dict[int, Algorithm]] = {TpmAlg.ECDSA: "ES256", TpmAlg.RSAPSS: "PS256", TpmAlg.RSASSA: "RS256"}
-_USUAL_EXPONENT: Final = 65537
 _Result = TypeVar("_Result")
 
 
@@ -177,19 +174,6 @@ def _public_key(public: Public) -> PublicKey:
             "this key of the TPM does not sign what software gives it: it is for attestation or decryption; "
             "make one for signing"
         )
-    found = from_cryptography(_vendor_key(key))
+    found = from_cryptography(vendor_key(key))
     fixed = _FIXED.get(key.scheme.algorithm)
     return replace(found, algorithms=(fixed,)) if fixed else found
-
-
-def _vendor_key(key: RsaKey | EccKey) -> VendorPublicKey:
-    try:
-        if isinstance(key, RsaKey):
-            modulus = int.from_bytes(key.modulus, "big")
-            return rsa.RSAPublicNumbers(key.exponent or _USUAL_EXPONENT, modulus).public_key()
-        if key.curve == TpmEcc.NIST_P256:
-            x, y = int.from_bytes(key.x, "big"), int.from_bytes(key.y, "big")
-            return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-    except ValueError as error:
-        raise SignerError("the TPM gave a public key that is none") from error
-    raise SignerError("this key of the TPM is on a curve that is not used here; use P-256, or RSA of 2048 bits")

@@ -10,6 +10,7 @@ from typing import Final
 
 from agent.tpm.address import Scheme as SchemeName
 from schemas.tpm.algorithms import TpmAlg, TpmaObject, TpmEcc
+from schemas.tpm.ek_templates import EK_AREAS, OWN
 from schemas.tpm.public import EccKey, Public, RsaKey, Scheme, Symmetric
 
 SEED_BYTES: Final = 32
@@ -17,31 +18,10 @@ SEED_BYTES: Final = 32
 
 _SCHEMES: Final = {"ecdsa": TpmAlg.ECDSA, "rsapss": TpmAlg.RSAPSS, "rsassa": TpmAlg.RSASSA}
 _RSA_BITS: Final = 2048
-_HIGH_RSA_BITS: Final = 3072
 _USUAL_EXPONENT: Final = 0
-_AES_128: Final = Symmetric(TpmAlg.AES, 128, TpmAlg.CFB)
-_AES_256: Final = Symmetric(TpmAlg.AES, 256, TpmAlg.CFB)
 _NONE: Final = Scheme()
 
-# PolicySecret(endorsement hierarchy); of the newer ones PolicyOR of that and an NV index.
-_POLICY_A: Final = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
-_POLICY_B_SHA256: Final = bytes.fromhex("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0")
-_POLICY_B_SHA384: Final = bytes.fromhex(
-    "b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12"
-)
-
-_OWN: Final = TpmaObject.FIXED_TPM | TpmaObject.FIXED_PARENT | TpmaObject.SENSITIVE_DATA_ORIGIN
-_LOW: Final = _OWN | TpmaObject.ADMIN_WITH_POLICY | TpmaObject.RESTRICTED | TpmaObject.DECRYPT
-_HIGH: Final = _LOW | TpmaObject.USER_WITH_AUTH
-_SIGNING: Final = _OWN | TpmaObject.USER_WITH_AUTH | TpmaObject.NO_DA | TpmaObject.SIGN
-
-# ``unique`` of the low templates is filled with zeros, of the high ones empty.
-_RSA_2048: Final = RsaKey(_AES_128, _NONE, _RSA_BITS, _USUAL_EXPONENT, b"")
-_RSA_3072: Final = RsaKey(_AES_256, _NONE, _HIGH_RSA_BITS, _USUAL_EXPONENT, b"")
-_P256: Final = EccKey(_AES_128, _NONE, TpmEcc.NIST_P256, _NONE, b"", b"")
-_P384: Final = EccKey(_AES_256, _NONE, TpmEcc.NIST_P384, _NONE, b"", b"")
-_LOW_RSA_2048: Final = replace(_RSA_2048, modulus=bytes(256))
-_LOW_P256: Final = replace(_P256, x=bytes(32), y=bytes(32))
+_SIGNING: Final = OWN | TpmaObject.USER_WITH_AUTH | TpmaObject.NO_DA | TpmaObject.SIGN
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +50,21 @@ class EkTemplate:
         return replace(self.public, key=replace(key, x=nonce.ljust(len(key.x), b"\0")))
 
 
-_L1: Final = Public(TpmAlg.SHA256, _LOW, _POLICY_A, _LOW_RSA_2048)
-_L2: Final = Public(TpmAlg.SHA256, _LOW, _POLICY_A, _LOW_P256)
-_H1: Final = Public(TpmAlg.SHA256, _HIGH, _POLICY_B_SHA256, _RSA_2048)
-_H2: Final = Public(TpmAlg.SHA256, _HIGH, _POLICY_B_SHA256, _P256)
-_H3: Final = Public(TpmAlg.SHA384, _HIGH, _POLICY_B_SHA384, _P384)
-_H6: Final = Public(TpmAlg.SHA384, _HIGH, _POLICY_B_SHA384, _RSA_3072)
+def _with_zeros(template: Public) -> Public:
+    """Return a low template: its ``unique`` is filled with zeros, that of the high ones is empty."""
+    key = template.key
+    if isinstance(key, RsaKey):
+        return replace(template, key=replace(key, modulus=bytes(key.key_bits // 8)))
+    return replace(template, key=replace(key, x=bytes(32), y=bytes(32)))
+
 
 EK_TEMPLATES: Final = (
-    EkTemplate("H-3", _H3, 0x1C00016, None, 0x1C00017),
-    EkTemplate("H-2", _H2, 0x1C00014, None, 0x1C00015),
-    EkTemplate("L-2", _L2, 0x1C0000A, 0x1C0000B, 0x1C0000C),
-    EkTemplate("L-1", _L1, 0x1C00002, 0x1C00003, 0x1C00004),
-    EkTemplate("H-1", _H1, 0x1C00012, None, 0x1C00013),
-    EkTemplate("H-6", _H6, 0x1C0001C, None, 0x1C0001D),
+    EkTemplate("H-3", EK_AREAS["H-3"], 0x1C00016, None, 0x1C00017),
+    EkTemplate("H-2", EK_AREAS["H-2"], 0x1C00014, None, 0x1C00015),
+    EkTemplate("L-2", _with_zeros(EK_AREAS["L-2"]), 0x1C0000A, 0x1C0000B, 0x1C0000C),
+    EkTemplate("L-1", _with_zeros(EK_AREAS["L-1"]), 0x1C00002, 0x1C00003, 0x1C00004),
+    EkTemplate("H-1", EK_AREAS["H-1"], 0x1C00012, None, 0x1C00013),
+    EkTemplate("H-6", EK_AREAS["H-6"], 0x1C0001C, None, 0x1C0001D),
 )
 """The endorsement keys that are looked for, those first that a TPM makes and uses faster."""
 

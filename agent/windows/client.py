@@ -21,7 +21,7 @@ from agent.clock import Clock
 from agent.errors import DaemonError, MeasurementError, SettingsError
 from agent.identifiers import uuid7
 from agent.ledger import Entry
-from agent.measurement import Measurement, Stamp
+from agent.measurement import UNCOUNTED, Counts, Measurement, Stamp
 from agent.meters.protocol import METHODS
 from agent.session import Running
 from agent.span import Flag
@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 class DaemonSession:
     """Measures work by the daemon at a socket. Any thread may call it; it stands in for agent.session.Session."""
+
+    has_room_for_counts = True
 
     def __init__(self, path: Path, clock: Clock, *, wait_s: float = 0.05) -> None:
         """Connect. Raises DaemonError where no daemon answers within ``wait_s``."""
@@ -58,13 +60,19 @@ class DaemonSession:
                 raise DaemonError(f"the daemon at {path} does not measure (yet)")
             self.simulated = reply.status.simulated
 
-    def start(self, model_id: str, inference_id: str | None = None, parent: Running | None = None) -> Running:
+    def start(
+        self,
+        model_id: str,
+        inference_id: str | None = None,
+        parent: Running | None = None,
+        tenant_id: str | None = None,
+    ) -> Running:
         """Return work that runs from now. Raises SettingsError for names that cannot be, or that run already.
 
         Where the daemon is gone there is no error: the loss is told when the work stops.
         """
         inference_id = self.new_id() if inference_id is None else inference_id
-        check_names(model_id, inference_id)
+        check_names(model_id, inference_id, tenant_id)
         running = Running(model_id, inference_id, _nowhere(self._clock))
         with self._lock:
             if self._socket is None and time.monotonic() >= self._not_before_s:
@@ -78,6 +86,7 @@ class DaemonSession:
                 n=self._next(),
                 model_id=model_id,
                 inference_id=inference_id,
+                tenant_id=tenant_id,
                 parent=parent.inference_id if parent is not None else None,
             )
             self._born[id(running)] = (self._generation, request.n)
@@ -87,7 +96,7 @@ class DaemonSession:
             raise SettingsError(reply.detail or "the daemon refused the work")
         return running
 
-    def stop(self, running: Running) -> Measurement:
+    def stop(self, running: Running, counts: Counts = UNCOUNTED) -> Measurement:
         """Return what was measured; it is in the daemon's window.
 
         Raises MeasurementError where the daemon is gone, was gone meanwhile, or gives no figure.
@@ -96,7 +105,16 @@ class DaemonSession:
             generation, _ = self._born.pop(id(running), (-1, None))
             if self._socket is None or generation != self._generation:
                 raise MeasurementError(f"the daemon went away while {running.inference_id} ran: its record is lost")
-            reply = self._ask(Request(v=1, op="stop", n=self._next(), id=running.inference_id))
+            request = Request(
+                v=1,
+                op="stop",
+                n=self._next(),
+                id=running.inference_id,
+                input_tokens=counts.input_tokens,
+                output_tokens=counts.output_tokens,
+                requests=counts.requests,
+            )
+            reply = self._ask(request)
             if reply is None:
                 # It gets the message when it wakes, or sees the connection end: once either way.
                 self._drop()

@@ -32,7 +32,7 @@ from agent.tpm.address import parse
 from agent.transport import HttpTransport, Transport
 from agent.windows.keeper import Keeper
 from agent.windows.ledger_window import WindowLedger
-from agent.windows.nonces import NonceStore
+from agent.windows.nonces import NonceRequests, NonceStore
 from agent.windows.protocol import WorkerStatus
 from agent.windows.server import WorkServer
 from agent.windows.server_address import socket_path
@@ -48,6 +48,7 @@ EARLIEST_WALL_NS: Final = 1_735_689_600_000_000_000
 _QUEUED: Final = 64
 _RETRY_S: Final = 1.0
 _CLOSE_S: Final = 30.0
+_NS_PER_US: Final = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class Daemon:
         self._measuring = False
         self._windows: queue.Queue[TelemetryWindow | None] = queue.Queue(_QUEUED)
         self._stopped = threading.Event()
+        requests = None
+        if isinstance(signer, SoftwareWindowSigner):
+            requests = NonceRequests(nonces, clock, signer.nonce_request)
         self._sender = Sender(
             lambda sleep: WindowSubmitter(
                 spool,
@@ -86,19 +90,24 @@ class Daemon:
                 sleep=sleep,
                 fraction=random.random,
                 contacts=contacts,
+                requests=requests,
                 timeout_s=settings.submit_timeout_s,
             )
         )
         self._keeper = Keeper(
             spool, signer, nonces, settings.node_id, window_s=settings.window_s, stored=self._sender.wake
         )
+        head = self._keeper.head
+        killed = spool.note_killed(head.next_sequence, head.end_us, clock.wall_ns() // _NS_PER_US)
+        if killed is not None:
+            _log.critical("an open window was LOST: the daemon was killed", extra={"next_sequence": head.next_sequence})
         self._ledger = WindowLedger(
             meters,
             clock,
             self._deliver,
             window_s=settings.window_s,
             occupancy=occupancy,
-            not_before_us=self._keeper.head.end_us,
+            not_before_us=head.end_us,
         )
         self._server = WorkServer(
             socket, self._ledger, clock, new_id=self._new_id, status=self.status, group=settings.socket_group
@@ -121,6 +130,8 @@ class Daemon:
         self._ledger.close()
         self._windows.put(None)
         keeper.join(_CLOSE_S)
+        if not (keeper.is_alive() or ticker.is_alive()):
+            self._guarded(self._spool.note_closed)
         self._sender.close(self._settings.run_submit_s)
 
     def status(self) -> WorkerStatus:
@@ -141,6 +152,7 @@ class Daemon:
                 _log.error("nothing is measured yet: a meter gives no reading, or the clock is not set")
                 told = True
             self._stopped.wait(_RETRY_S)
+        self._guarded(lambda: self._spool.note_open(self._clock.wall_ns() // _NS_PER_US))
         self._measuring = not self._stopped.is_set()
         while not self._stopped.wait(self._ledger.next_tick_s()):
             try:

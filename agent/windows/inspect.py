@@ -7,7 +7,7 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.config import Settings
-from agent.contact import read
+from agent.contact import Contact, read
 from agent.errors import DaemonError, SpoolError
 from agent.home import Home
 from agent.status import WindowStatus
@@ -51,6 +51,7 @@ def inspect_windows(
             rejected=len(spool.rejected()),
             gap=_in_words(gap),
             problem=said.problem if said is not None else "",
+            waits_for=_missing(contact, len(pending), len(spool.rejected())),
         )
     finally:
         spool.close()
@@ -75,8 +76,19 @@ def _newest(spool: WindowSpool, pending: list[str]) -> tuple[int, int]:
     return unsigned, following
 
 
+def _missing(contact: Contact, pending: int, rejected: int) -> str:
+    """Return what the issuer says of windows that are missing before those that wait, and what can be done here."""
+    if not contact.for_operator or not pending:
+        return ""
+    told = f"the issuer takes no window of this node before others that it no longer sends: {contact.for_operator}"
+    if not rejected:
+        return told
+    return f"{told}. {rejected} were refused: once mended, green-agent submit --retry-rejected sends them first"
+
+
 def _in_words(gap: Gap | None) -> str:
     if gap is None:
         return ""
     since, until = (times.render_seconds(times.from_microseconds(us)) for us in (gap.from_us, gap.to_us))
-    return f"{gap.windows} before number {gap.next_sequence}, {since} to {until}, {gap.energy_mj} mJ: {gap.reason}"
+    energy = "energy not known" if gap.energy_mj is None else f"{gap.energy_mj} mJ"
+    return f"{gap.windows} before number {gap.next_sequence}, {since} to {until}, {energy}: {gap.reason}"

@@ -19,6 +19,7 @@ from typing import Final
 from agent.clock import Clock
 from agent.errors import SettingsError
 from agent.ledger import Entry, Ledger, Occupancy, Share
+from agent.measurement import UNCOUNTED, Counts
 from agent.meters.protocol import Meter, Method, lowest
 from agent.span import Flag
 from agent.windows.tap import Counted, Tap, union
@@ -47,15 +48,6 @@ _OVERDUE_S: Final = 0.1
 """How soon a meter that gave no reading at the window's end is asked again."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What whoever ran the work counted. None means not stated."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    requests: int = 1
 
 
 @dataclass(eq=False, slots=True)
@@ -168,7 +160,7 @@ class WindowLedger:
             self._close_if_needed()
             return work
 
-    def stop(self, work: Work, counts: Counts = Counts()) -> Work:
+    def stop(self, work: Work, counts: Counts = UNCOUNTED) -> Work:
         """Return ``work``, which ends now, with all that it used. Its last record goes into the present window."""
         with self._lock:
             if self._running.pop(work.inference_id, None) is None:
@@ -208,7 +200,7 @@ class WindowLedger:
             for work in list(self._running.values()):
                 share = self._ledger.take(work.entry)
                 name = f"{work.inference_id}~{work.parts + 1}" if work.parts else work.inference_id
-                self._record(work, share, name, Counts())
+                self._record(work, share, name, UNCOUNTED)
             self._running.clear()
             self._close()
             self._ledger.take(self._base)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +15,26 @@ import msgspec
 from msgspec import Struct
 
 from agent.clock import Clock
+from agent.errors import NoAnswerError
 from agent.files import write_file
+from agent.transport import Transport
+from did.errors import DidError
+from schemas import strict_json, times
+from schemas.errors import FormatError
 from schemas.plain_values import BYTES_32
 
 MAX_KEPT: Final = 64
 GOOD_FOR_US: Final = 30 * 60 * 1_000_000
 """How long a nonce is used: half of the hour that the issuer gives, so that the window arrives before that ends."""
 
+NONCES_PATH: Final = "/api/v1/nonces"
+SOON_STALE_US: Final = 20 * 60 * 1_000_000
+"""From this age on a nonce is as good as none for whoever looks whether to ask for more."""
+
+ASK_EVERY_S: Final = 300.0
+
 _US_NS: Final = 1000
+_OK: Final = 2
 
 _log = logging.getLogger(__name__)
 
@@ -80,3 +92,48 @@ class NonceStore:
             return False
         self._kept = kept
         return True
+
+
+class NonceRequests:
+    """Asks the issuer for nonces, for a node with a software key: at its start, and after long without connection.
+
+    Otherwise each window that is taken brings the next ones. One thread calls it, and not the one that measures.
+    """
+
+    def __init__(self, store: NonceStore, clock: Clock, signed: Callable[[str], bytes]) -> None:
+        """Ask for ``store``; ``signed`` gives the body of a request that is made at a time (UTC, as in claims)."""
+        self._store = store
+        self._clock = clock
+        self._signed = signed
+        self._asked_ns: int | None = None
+
+    def top_up(self, transport: Transport, timeout_s: float) -> None:
+        """Ask once if the store has none that is good for long, at most every five minutes. Nothing is raised.
+
+        Without an answer within ``timeout_s`` the next window is chained, which is no less true.
+        """
+        now_ns, wall_us = self._clock.boottime_ns(), self._clock.wall_ns() // _US_NS
+        if any(wall_us - kept.received_us < SOON_STALE_US for kept in self._store.good()):
+            return
+        if self._asked_ns is not None and now_ns - self._asked_ns < ASK_EVERY_S * 1e9:
+            return
+        self._asked_ns = now_ns
+        try:
+            body = self._signed(times.render_claim(times.from_microseconds(wall_us)))
+            answer = transport.post(NONCES_PATH, body, timeout_s=max(0.1, timeout_s))
+        except (NoAnswerError, DidError) as error:
+            _log.info("no nonces: windows are chained until one is taken", extra={"reason": error.detail})
+            return
+        if answer.status // 100 == _OK:
+            self._store.add(nonces_in(answer.body))
+        else:
+            _log.warning("the issuer gives no nonces", extra={"status": answer.status})
+
+
+def nonces_in(answer: bytes) -> list[str]:
+    """Return the nonces in an issuer's answer, none where it has none."""
+    try:
+        found = strict_json.parse_object(answer).get("nonces")
+    except FormatError:
+        return []
+    return [nonce for nonce in found if isinstance(nonce, str)] if isinstance(found, list) else []

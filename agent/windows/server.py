@@ -19,7 +19,8 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.errors import AgentError, SettingsError
-from agent.windows.ledger_window import Counts, WindowLedger, Work
+from agent.measurement import Counts
+from agent.windows.ledger_window import WindowLedger, Work
 from agent.windows.protocol import (
     MAX_LINE_BYTES,
     MAX_SOCKET_PATH_BYTES,

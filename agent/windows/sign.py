@@ -14,24 +14,22 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from agent.record import signing_algorithm
 from agent.tpm.address import TpmAddress
-from agent.tpm.errors import TpmError
+from agent.tpm.keys import vendor_key
 from agent.tpm.quoting import Position, Quoter, open_quoter
 from agent.windows.close import Identity
 from agent.windows.spooled import SpooledWindow
 from did import jws
-from did.algorithms import VendorPublicKey
 from did.jwk import from_cryptography
 from did.signers import Signer
-from schemas import digests
+from schemas import base64url, digests, jcs
 from schemas.cmw import WindowEvidence, build_evidence
 from schemas.opening_quote import BootEvent, build_boot_event, opening_of
-from schemas.tpm.algorithms import TpmEcc
+from schemas.strict_json import JsonObject
 from schemas.tpm.pcr import CHAIN_PCR
-from schemas.tpm.public import Public, RsaKey
+from schemas.tpm.public import Public
 from schemas.window_header import (
     SOFTWARE_TYP,
     Boot,
@@ -39,7 +37,7 @@ from schemas.window_header import (
     quote_qualification,
 )
 
-_USUAL_EXPONENT: Final = 65537
+_NONCES_DOMAIN: Final = b"gc/1 nonces\0"
 
 
 class Signing(Protocol):
@@ -104,6 +102,12 @@ class SoftwareWindowSigner:
     def position(self) -> Position | None:
         """Return None: nothing but the spool knows the chain."""
         return None
+
+    def nonce_request(self, timestamp: str) -> bytes:
+        """Return the body of a request for nonces (docs/protocol.md), made at ``timestamp``. Raises SignerError."""
+        asked: JsonObject = {"node_id": self.identity.node_id, "timestamp": timestamp}
+        signature = self._signer.sign(_NONCES_DOMAIN + jcs.canonical_bytes(asked), self._algorithm)
+        return jcs.canonical_bytes({**asked, "signature": base64url.encode(signature)})
 
     def opening(self, previous: str | None) -> tuple[str, int]:
         """Return nothing: a new start counter opens the epoch."""
@@ -174,21 +178,5 @@ class _TpmSigning:
 
 def tpm_identity(public: Public, node_id: str) -> Identity:
     """Return who an attestation key is: its thumbprint URI, and the digest of its public area. Raises TpmError."""
-    key = from_cryptography(_vendor_key(public))
+    key = from_cryptography(vendor_key(public.key))
     return Identity(node_id, key.thumbprint_uri, digests.encode(public.name_digest))
-
-
-def _vendor_key(public: Public) -> VendorPublicKey:
-    key = public.key
-    try:
-        if isinstance(key, RsaKey):
-            modulus = int.from_bytes(key.modulus, "big")
-            return rsa.RSAPublicNumbers(key.exponent or _USUAL_EXPONENT, modulus).public_key()
-        if key.curve == TpmEcc.NIST_P256:
-            x, y = int.from_bytes(key.x, "big"), int.from_bytes(key.y, "big")
-            return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-    except ValueError as error:
-        raise TpmError("the TPM gave a public key that is none") from error
-    raise TpmError(
-        "the attestation key is on a curve that is not used here; enrol again with P-256, or RSA of 2048 bits"
-    )

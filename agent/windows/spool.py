@@ -7,6 +7,7 @@
       gap         the newest windows that found no room (written over in place, so it needs no room itself)
       sending     locked by the one process that sends
       start       how often an agent with a software key has started here: its epoch
+      open        since when a daemon measures; there after its end only if it was killed
 
 A file is append-only: sections, each with its length and SHA-256. ``put`` writes place, header and records, fsynced
 before the TPM is asked; ``add_evidence`` appends what was signed, fsynced: only then may the window be sent. A torn
@@ -17,9 +18,9 @@ acknowledged, refused, or cannot be signed any more; the head is on disk before 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +28,8 @@ import msgspec
 from msgspec import Struct
 
 from agent.clock import Clock
-from agent.errors import SpoolBusyError, SpoolError
-from agent.files import make_folder, write_file
+from agent.errors import SpoolError
+from agent.files import held, make_folder, write_file
 from agent.spool import MAX_BYTES, Spool
 from agent.windows.close import Closed, Head
 from agent.windows.spooled import Place, SpooledWindow, file_of, section, window_in
@@ -41,6 +42,8 @@ _GAP_BYTES: Final = 512
 class Gap(Struct, frozen=True, kw_only=True):
     """Windows that were measured and not kept: how many in a row, their time and energy, and what follows them.
 
+    ``energy_mj`` is None where nobody knows: the daemon was killed, and its open window with it.
+
     They never had a sequence number: the next window has ``next_sequence``, begins later than the one before it
     ended, and the accelerators' counters say what is missing in between.
     """
@@ -49,7 +52,7 @@ class Gap(Struct, frozen=True, kw_only=True):
     next_sequence: int
     from_us: int
     to_us: int
-    energy_mj: int
+    energy_mj: int | None
     reason: str
 
 
@@ -153,11 +156,9 @@ class WindowSpool:
         """Delete every rejected window, for good, and return how many."""
         return self._spool.discard_rejected()
 
-    @contextlib.contextmanager
-    def sending(self) -> Iterator[None]:
-        """Hold the right to send. Raises SpoolBusyError."""
-        with self._spool.sending():
-            yield
+    def sending(self) -> AbstractContextManager[None]:
+        """Hold the right to send in a block. Raises SpoolBusyError."""
+        return self._spool.sending()
 
     def head(self) -> Head | None:
         """Return where the chain stands after the last window that left the queue, None before any did.
@@ -190,19 +191,58 @@ class WindowSpool:
 
     def note_gap(self, window: TelemetryWindow, next_sequence: int, reason: str) -> Gap:
         """Note a window that was not kept, with those just before it, and return the gap."""
-        before = self.gap()
-        if before is not None and before.next_sequence == next_sequence:
-            windows, from_us, energy_mj = before.windows + 1, before.from_us, before.energy_mj + window.energy_mj
-        else:
-            windows, from_us, energy_mj = 1, window.start_us, window.energy_mj
-        gap = Gap(
-            windows=windows,
-            next_sequence=next_sequence,
-            from_us=from_us,
-            to_us=window.end_us,
-            energy_mj=energy_mj,
-            reason=reason[:120],
+        return self._note(
+            Gap(
+                windows=1,
+                next_sequence=next_sequence,
+                from_us=window.start_us,
+                to_us=window.end_us,
+                energy_mj=window.energy_mj,
+                reason=reason[:120],
+            )
         )
+
+    def note_open(self, wall_us: int) -> None:
+        """Say that a daemon measures from ``wall_us`` on, and that windows are open which are not on disk. Raises OSError."""
+        write_file(self.folder / "open", str(wall_us).encode())
+
+    def note_closed(self) -> None:
+        """Say that it has ended, and that all its windows are on disk or noted as a gap. Raises OSError."""
+        (self.folder / "open").unlink(missing_ok=True)
+
+    def note_killed(self, next_sequence: int, end_us: int, now_us: int) -> Gap | None:
+        """Note what the last daemon measured after ``end_us``, its last window's end, if it was killed; return that gap."""
+        path = self.folder / "open"
+        try:
+            from_us = max(int(path.read_text(encoding="ascii")), end_us)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            from_us = end_us
+        gap = self._note(
+            Gap(
+                windows=1,
+                next_sequence=next_sequence,
+                from_us=from_us,
+                to_us=max(from_us, now_us),
+                energy_mj=None,
+                reason="the daemon was killed with a window open",
+            )
+        )
+        with contextlib.suppress(OSError):
+            self.note_closed()
+        return gap
+
+    def _note(self, gap: Gap) -> Gap:
+        before = self.gap()
+        if before is not None and before.next_sequence == gap.next_sequence:
+            known = before.energy_mj is not None and gap.energy_mj is not None
+            gap = msgspec.structs.replace(
+                gap,
+                windows=before.windows + 1,
+                from_us=before.from_us,
+                energy_mj=(before.energy_mj or 0) + (gap.energy_mj or 0) if known else None,
+            )
         with contextlib.suppress(OSError):  # a disk that refuses even this must not hide why we are here
             os.pwrite(self._gap, msgspec.json.encode(gap).ljust(_GAP_BYTES), 0)
         return gap
@@ -234,15 +274,8 @@ class WindowSpool:
 def measuring(folder: Path) -> Iterator[None]:
     """Hold the right to make windows in a folder. Raises SpoolBusyError where another daemon has it, OSError."""
     make_folder(folder)
-    lock = os.open(folder / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SpoolBusyError("another green-agent daemon measures this node already") from error
+    with held(folder / "daemon.lock", "another green-agent daemon measures this node already"):
         yield
-    finally:
-        os.close(lock)
 
 
 def damaged(reason: str) -> bytes:

@@ -6,7 +6,7 @@
 
 The issuer answers 201 (or 200 for a window that it has) with {"window": digest, "credential": …, "nonces": […]}.
 A window that cannot be taken now holds up those behind it: the chain has no gaps. One that is refused for good goes
-to ``rejected/``, loudly.
+to ``rejected/``, loudly; those behind it then wait until the issuer's operator accepts the gap.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from agent.contact import ContactBook
 from agent.errors import NoAnswerError, SpoolError
 from agent.retry import Acknowledged, Later, Refused, Verdict, judge_window, wait_s
 from agent.transport import Transport
-from agent.windows.nonces import NonceStore
+from agent.windows.nonces import NonceRequests, NonceStore, nonces_in
 from agent.windows.spool import WindowSpool, damaged
 from agent.windows.spooled import SpooledWindow
-from schemas import digests, strict_json, times
-from schemas.errors import FormatError
+from schemas import digests, times
 
 WINDOWS_PATH: Final = "/api/v1/windows"
 HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
@@ -61,9 +60,13 @@ class WindowSubmitter:
         sleep: Callable[[float], bool],
         fraction: Callable[[], float],
         contacts: ContactBook | None = None,
+        requests: NonceRequests | None = None,
         timeout_s: float = 15.0,
     ) -> None:
-        """Send from ``spool`` by ``transport``; ``sleep`` waits and returns whether to give up."""
+        """Send from ``spool`` by ``transport``; ``sleep`` waits and returns whether to give up.
+
+        ``requests`` asks for nonces where windows bring none; None for a TPM, whose key signs no such request.
+        """
         self._spool = spool
         self._transport = transport
         self._nonces = nonces
@@ -71,6 +74,7 @@ class WindowSubmitter:
         self._sleep = sleep
         self._fraction = fraction
         self._contacts = contacts
+        self._requests = requests
         self._timeout_s = timeout_s
         self._failures = 0
 
@@ -95,13 +99,17 @@ class WindowSubmitter:
                 self._failures += 1
                 sent.failure = later.reason
                 pause_s = wait_s(self._failures, later.after_s, self._fraction())
-                _log.warning(
-                    "a window is not accepted yet", extra={"reason": later.reason, "pause_s": round(pause_s, 3)}
+                _log.log(
+                    logging.CRITICAL if later.for_operator else logging.WARNING,
+                    "a window is not accepted yet",
+                    extra={"reason": later.reason, "pause_s": round(pause_s, 3)},
                 )
                 if pause_s >= self._left_s(until_ns) or self._sleep(pause_s):
                     break
             # What is not signed yet is no reason to try again: whoever signs it wakes the sender.
             sent.remaining = len(self._spool.pending()) if sent.failure else 0
+            if self._requests is not None and not sent.failure:
+                self._requests.top_up(self._transport, min(self._timeout_s, self._left_s(until_ns)))
         return sent
 
     def _next(self, sent: Sent) -> SpooledWindow | None:
@@ -154,12 +162,3 @@ class WindowSubmitter:
             return
         sent.rejected.append((name, reason))
         _log.critical("a window is damaged and was set aside", extra={"window": name, "reason": reason})
-
-
-def nonces_in(answer: bytes) -> list[str]:
-    """Return the nonces in an issuer's answer, none where it has none."""
-    try:
-        found = strict_json.parse_object(answer).get("nonces")
-    except FormatError:
-        return []
-    return [nonce for nonce in found if isinstance(nonce, str)] if isinstance(found, list) else []

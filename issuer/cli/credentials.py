@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from issuer.addresses import Addresses
@@ -12,6 +13,7 @@ from issuer.cli.output import Answer
 from issuer.credential_view import credential_id, credential_view
 from issuer.store import Store
 from issuer.store.errors import NotFoundError
+from issuer.store.records import StoredCredential
 
 _COLUMNS = ("id", "inference_id", "period_end", "energy_kwh", "operational_emissions_gco2e", "assurance", "status")
 
@@ -66,13 +68,71 @@ async def _change_status(arguments: argparse.Namespace) -> Answer:
     change = _CHANGES[arguments.action]
     async with opened(arguments) as issuer:
         addresses = Addresses(issuer.settings.public_url)
-        found = await find(issuer.store, addresses, arguments.target, arguments.tenant)
+        made = await _make_single(issuer, addresses, arguments)
+        found = made or await find(issuer.store, addresses, arguments.target, arguments.tenant)
         changed = await _apply(issuer, arguments, found)
+        row = await issuer.store.credentials.by_id(found, tenant_id=None)
+        window = None if row is None else await _window_url(issuer.store, addresses, row)
     url = addresses.credential(found)
     return Answer(
-        value={"id": url, "action": arguments.action, "changed": changed},
+        value={
+            "id": url,
+            "action": arguments.action,
+            "changed": changed,
+            "window_credential": window,
+            "made": made is not None,
+        },
         heading=f"{url} {change.done if changed else change.before}.",
+        advice=_advice(arguments.action, url, window, made=made is not None),
     )
+
+
+def _advice(action: str, url: str, window: str | None, *, made: bool) -> Sequence[str]:
+    """Return what else happened, or did not, where a window is behind a credential."""
+    if window is None:
+        return ()
+    if window == url:
+        return (
+            "So are the credentials made for its inferences, of every tenant; its receipts stand and fall with it.",
+        )
+    first = ("The inference had no credential of its own; this one was made for it.",) if made else ()
+    if action == "reinstate":
+        return first
+    return (
+        *first,
+        "No receipt of the inference is handed out now. One that was before has no status of its own: it verifies until",
+        f"the credential of its window is not valid either, with all its inferences: green-issuer {action} {window}",
+    )
+
+
+async def _window_url(store: Store, addresses: Addresses, row: StoredCredential) -> str | None:
+    """Return the URL of the credential of the window that a credential is of or was made from, or None."""
+    of_window = None if row.window_id is None else await store.windows.credential_id(row.window_id)
+    return None if of_window is None else addresses.credential(of_window)
+
+
+async def _make_single(issuer: Opened, addresses: Addresses, arguments: argparse.Namespace) -> str | None:
+    """Return the id of the credential made for an inference of a window that has none yet; None for anything else.
+
+    A decision on one inference has to stand somewhere, and that is the bit of its own credential. Raises NotFoundError
+    where there is nothing to reinstate, and as WindowReading.credential.
+    """
+    tenant, target = arguments.tenant, arguments.target
+    if tenant is None or await issuer.store.credentials.by_inference(tenant, target) is not None:
+        return None
+    place = await issuer.store.windows.place(tenant, target)
+    if place is None:
+        return None
+    if arguments.action == "reinstate":
+        window = await issuer.store.windows.credential_id(place[0])
+        raise NotFoundError(
+            f"the inference {target!r} has no credential of its own that could be suspended; it is record {place[1]} "
+            f"of the window of {addresses.credential(window or '')}"
+        )
+    # The other commands sign nothing, and need not wait until what canonicalizes is loaded.
+    from issuer.cli.singles import make_single
+
+    return await make_single(issuer, addresses, tenant, target)
 
 
 async def _apply(issuer: Opened, arguments: argparse.Namespace, found: str) -> bool:

@@ -16,6 +16,7 @@ from issuer import enrolment
 from issuer.cli.arguments import Commands, Parser, positive, slug
 from issuer.cli.invitations import register as register_invitations
 from issuer.cli.known import check_invited, check_new_node, check_tenant
+from issuer.cli.node_gap import register as register_gap
 from issuer.cli.node_tenants import register as register_tenants
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer, cell
@@ -68,6 +69,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("node_id", metavar="NODE")
     register_invitations(nodes)
     register_tenants(nodes)
+    register_gap(nodes)
 
 
 def _hours(text: str) -> int:

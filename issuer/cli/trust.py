@@ -12,11 +12,12 @@ from issuer.cli.opened import ACTOR, Opened, opened
 from issuer.cli.output import Answer
 from issuer.store.errors import NotFoundError
 from issuer.store.tpms import StoredCertificate
-from issuer.tpm.certificate import Certificate, parse_certificate
+from issuer.tpm.bundle import explicit_root, sort_bundle
 from issuer.tpm.errors import TrustBundleError
-from issuer.tpm.roots import explicit_root, shipped_roots, sort_bundle, trust_of
-from issuer.tpm.trust import ROOT_CLASSES, RootClass, TrustedRoot
 from schemas.strict_json import Json
+from verifier.endorsement.certificate import Certificate, parse_certificate
+from verifier.endorsement.roots import shipped_roots, trust_of
+from verifier.endorsement.trust import ROOT_CLASSES, RootClass, TrustedRoot
 
 _COLUMNS = ("fingerprint", "class", "manufacturer", "certificate", "subject")
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{64}")

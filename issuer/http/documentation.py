@@ -11,8 +11,8 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, Op
 from litestar.openapi.spec.enums import OpenAPIType
 
 from issuer.access import Access
-from issuer.problems import MEDIA_TYPE as PROBLEM_JSON
 from schemas.strict_json import Json
+from verifier.http.problems import PROBLEM_JSON
 
 _ALWAYS: Final = (400, 503)
 _WITH_KEY: Final = (401, 403, 429)

@@ -189,10 +189,33 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
             "records": {"type": "integer"},
             "received": _TEXT,
             "credential": {"type": ["string", "null"]},
+            "status": {"enum": ["valid", "suspended", "revoked", None]},
             "evidence": {"type": "string", "format": "uri"},
             "enrolment": {"type": ["string", "null"]},
             "header": {"type": "object"},
             "flags": {"type": "array", "items": _object({"kind": _TEXT, "detail": _TEXT})},
+        }
+    ),
+    "WindowsForAudit": _object(
+        {
+            "items": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "window": _TEXT,
+                        "boot_epoch": _TEXT,
+                        "sequence": {"type": "integer"},
+                        "credential": {"type": ["object", "null"]},
+                        "nonce": {"type": ["object", "null"]},
+                        "request": {
+                            "type": "string",
+                            "contentEncoding": "base64url",
+                            "contentMediaType": "application/gzip",
+                        },
+                    }
+                ),
+            },
+            "next_cursor": _MAYBE_TEXT,
         }
     ),
     "Emissions": _object(

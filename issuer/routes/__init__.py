@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from issuer.routes import (
     attestation,
+    audit,
     certificates,
     compliance,
     credentials,
@@ -28,6 +29,7 @@ HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
     *identity.HANDLERS,
     *telemetry.HANDLERS,
     *windows.HANDLERS,
+    *audit.HANDLERS,
     *certificates.HANDLERS,
     *emissions.HANDLERS,
     *compliance.HANDLERS,

@@ -14,7 +14,6 @@ from issuer.auth import caller_of
 from issuer.credential_view import credential_view
 from issuer.http.answers import JOSE, JSON, LD_JSON, bytes_answer, json_answer
 from issuer.http.documentation import Produces, documented
-from issuer.http.errors import ParameterError
 from issuer.http.parameters import Alg, Cursor, Limit, ModelId, NodeId, Since, Tenant, Until
 from issuer.http.query import checked, moment_us, optional
 from issuer.service import service_of
@@ -22,6 +21,7 @@ from issuer.store.errors import NotFoundError
 from issuer.store.records import StoredCredential
 from issuer.tenant_id import TENANT_ID
 from schemas.telemetry import INFERENCE_ID, MODEL_ID, NODE_ID
+from verifier.http.errors import ParameterError
 
 
 @get(
@@ -30,7 +30,7 @@ from schemas.telemetry import INFERENCE_ID, MODEL_ID, NODE_ID
         "Certificates",
         Access.READ,
         Produces(200, JOSE, "A compact JWS (RFC 7515) with the claims of the credential, signed by the issuer."),
-        problems=(400, 404, 406),
+        problems=(400, 404, 406, 409, 410),
     ),
 )
 async def compact_certificate(
@@ -61,13 +61,16 @@ async def compact_certificate(
             "The verifiable credential (VC 1.1, JsonWebSignature2020), byte for byte as issued.",
             schema="Credential",
         ),
-        problems=(400, 404),
+        problems=(400, 404, 409, 410),
     ),
 )
 async def credential_of_inference(
     request: Request[Any, Any, Any], inference_id: FromPath[str], tenant: Tenant = None
 ) -> Response[bytes]:
-    """Return the verifiable credential of one inference."""
+    """Return the verifiable credential of one inference, a revoked one too: its status says so.
+
+    Of an inference of a window it is made when first asked for; once the window's is revoked, no new one is: 410.
+    """
     row = await _issued(request, inference_id, tenant)
     return bytes_answer(row.document or b"", LD_JSON)
 
@@ -78,13 +81,16 @@ async def credential_of_inference(
         "Certificates",
         Access.READ,
         Produces(200, JSON, "The record, its way to the window's root, and the window's credential.", schema="Receipt"),
-        problems=(400, 404),
+        problems=(400, 404, 409, 410),
     ),
 )
 async def receipt_of_inference(
     request: Request[Any, Any, Any], inference_id: FromPath[str], tenant: Tenant = None
 ) -> Response[bytes]:
-    """Return the receipt of an inference that was measured in a window: provable at once, with no credential of its own."""
+    """Return the receipt of an inference that was measured in a window: provable at once, with no credential of its own.
+
+    A receipt has no status of its own: once the inference's or its window's credential is revoked, it is 410.
+    """
     owner = _owner(request, inference_id, tenant)
     receipt = await service_of(request).issuance.reading.receipt(owner, inference_id)
     if receipt is None:

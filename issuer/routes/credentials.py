@@ -14,7 +14,6 @@ from issuer.credential_view import credential_id
 from issuer.http.answers import JSON, LD_JSON, bytes_answer, json_answer
 from issuer.http.body import read_json
 from issuer.http.documentation import Consumes, Produces, documented
-from issuer.http.errors import ParameterError
 from issuer.http.parameters import Tenant
 from issuer.http.query import optional
 from issuer.service import Service, service_of
@@ -24,6 +23,7 @@ from issuer.tenant_id import TENANT_ID
 from schemas import strict_json, times
 from schemas.profile import WINDOW_TYPE
 from schemas.strict_json import JsonObject
+from verifier.http.errors import ParameterError
 
 _ISSUE_EXAMPLE: Final[JsonObject] = {
     "credential": {

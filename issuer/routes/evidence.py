@@ -20,6 +20,10 @@ from issuer.store.errors import NotFoundError
 from schemas.lexical import DIGEST, Lexical
 
 JWK_JSON: Final = "application/jwk+json"
+PKIX_CERT: Final = "application/pkix-cert"
+"""One certificate in DER (RFC 2585)."""
+
+_DER_SEQUENCE: Final = b"\x30\x82"
 
 THUMBPRINT_URI: Final = Lexical(
     "a JWK thumbprint URI (RFC 9278)", "urn:ietf:params:oauth:jwk-thumbprint:sha-256:[A-Za-z0-9_-]{43}"
@@ -34,13 +38,14 @@ THUMBPRINT_URI: Final = Lexical(
         Produces(200, JSON, "A telemetry record by its digest, byte for byte as signed; a receipt by its record's."),
         Produces(200, JOSE, "A window's header, signed by a software key, by its digest."),
         Produces(200, CMW_JSON, "A window's TPM evidence by its digest."),
+        Produces(200, PKIX_CERT, "A certificate of the chain above a TPM's endorsement key by its digest, DER."),
         Produces(200, JWK_JSON, "A node's public key by its JWK thumbprint URI."),
         NOT_MODIFIED,
         problems=(404,),
     ),
 )
 async def evidence(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-    """Return evidence or a receipt by its digest, or a node's public key by its JWK thumbprint URI."""
+    """Return evidence, a certificate or a receipt by its digest, or a node's public key by its JWK thumbprint URI."""
     service = service_of(request)
     store = service.store
     if DIGEST.fits(name):
@@ -57,6 +62,8 @@ async def evidence(request: Request[Any, Any, Any], name: FromPath[str]) -> Resp
 
 
 def _media_type(body: bytes) -> str:
+    if body.startswith(_DER_SEQUENCE):
+        return PKIX_CERT
     if not body.startswith(b"{"):
         return JOSE
     return CMW_JSON if body.startswith(b'{"ak":[') else JSON

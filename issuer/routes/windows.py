@@ -45,7 +45,7 @@ _WINDOW_EXAMPLE: Final = '{"evidence":{"jws":"eyJhbGciOiJFUzI1NiIs…"}}\n{"acce
         Produces(200, JSON, "This very window was taken before.", schema="WindowTaken"),
         reads=Consumes(
             "WindowRequest",
-            "JSON lines, Content-Encoding gzip or none: first the evidence, then each record in its JCS bytes.",
+            "JSON lines, Content-Encoding gzip, zstd or none: first the evidence, then each record in its JCS bytes.",
             _WINDOW_EXAMPLE,
             NDJSON,
         ),
@@ -124,7 +124,8 @@ async def show_window(
     if found is None or owner not in (None, found.tenant_id):
         raise NotFoundError("there is no such window here")
     credential_id = await service.store.windows.credential_id(found.id)
-    return json_answer(window_view(found, credential_id, service.addresses))
+    issued = None if credential_id is None else await service.store.status.entry(credential_id, tenant_id=None)
+    return json_answer(window_view(found, issued, service.addresses))
 
 
 HANDLERS: Final = (window, more_nonces, show_window)

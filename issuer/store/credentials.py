@@ -26,7 +26,7 @@ from issuer.store.selections import (
     select_page,
     select_pending,
 )
-from issuer.store.status import count_change
+from issuer.store.status import check_window, count_change
 from issuer.store.status_lists import StatusLists
 from issuer.store.sums import sum_totals
 from issuer.store.window_models import INFERENCE, RECEIPT
@@ -53,7 +53,7 @@ class Credentials:
         In one transaction: look for the inference, else take an id and a status index, call ``build`` with them
         for the unsecured document's bytes, and store those frozen. ``build`` may be called again after a lost race,
         and what it raises leaves nothing behind. Raises ConflictError if the inference has another body,
-        NotFoundError for an unknown issuer, tenant or node, UnavailableError.
+        NotFoundError for an unknown issuer, tenant or node, UnavailableError, and as ``reserve_in``.
         """
         for _ in range(_ATTEMPTS):
             try:
@@ -66,10 +66,15 @@ class Credentials:
     async def reserve_in(
         self, connection: AsyncConnection, request: Reservation, build: Callable[[Reserved], bytes]
     ) -> Reserved:
-        """Return a reservation as part of the caller's transaction, which begins anew if RaceLostError comes."""
+        """Return a reservation as part of the caller's transaction, which begins anew if RaceLostError comes.
+
+        Nothing new is made from a window whose credential is not valid: RevokedError, SuspendedError.
+        """
         row = await _find(connection, request)
         if row is not None:
             return _found(row, request)
+        if request.record_index is not None and request.window_id is not None:
+            await check_window(connection, request.window_id)
         return await self._insert(connection, request, build)
 
     async def _insert(

@@ -5,6 +5,8 @@
         ├── ConflictError          another body, or another row, already holds this key (409)
         │   └── AlreadyRevokedError    revoked is final: neither suspended nor reinstated (409)
         ├── NotFoundError          no such row, or not of this tenant (404)
+        ├── RevokedError           it was revoked, by itself or with its window's credential (410)
+        ├── SuspendedError         it is suspended, by itself or with its window's credential (409)
         ├── InvitationSpentError   an enrolment token that was used or has expired (410)
         ├── CursorError            a cursor that we did not hand out (400)
         ├── UnstorableValueError   text or a number that the database cannot hold (400)
@@ -55,6 +57,22 @@ class NotFoundError(StoreError):
     name = "NOT_FOUND"
     title = "Not found"
     status = 404
+
+
+class RevokedError(StoreError):
+    """What is asked for rests on a credential that was revoked, and says of itself nothing about that."""
+
+    name = "REVOKED"
+    title = "It was revoked"
+    status = 410
+
+
+class SuspendedError(StoreError):
+    """What is asked for rests on a credential that is suspended; it may come back."""
+
+    name = "SUSPENDED"
+    title = "It is suspended"
+    status = 409
 
 
 class InvitationSpentError(StoreError):

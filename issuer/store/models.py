@@ -226,6 +226,13 @@ class Credential(_Row, table=True):
             sqlite_where=text(_LIVE_WINDOW),
             postgresql_where=text(_LIVE_WINDOW),
         ),
+        # What was made from a window is revoked with it, and summed and exported beside it.
+        Index(
+            "ix_credential_of_window",
+            "window_id",
+            sqlite_where=text("window_id IS NOT NULL"),
+            postgresql_where=text("window_id IS NOT NULL"),
+        ),
     )
     id: str = Field(primary_key=True)
     issuer_slug: str = Field(foreign_key="issuer.slug")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import select, update
 
 from issuer.store.database import Database
 from issuer.store.errors import NotFoundError
+from issuer.store.log import append_entry
 from issuer.store.models import NODE
 from issuer.store.records import NodeRecord
 from issuer.store.rows import column_values, read_object, read_record
 from schemas.strict_json import JsonObject
+
+T = TypeVar("T")
 
 
 class Nodes:
@@ -57,6 +63,26 @@ class Nodes:
             if (await connection.execute(select(NODE.c.id).where(NODE.c.id == node_id))).first() is None:
                 raise _unknown(node_id)
         return False
+
+    async def accept_gap(
+        self, node_id: str, accept: Callable[[NodeRecord], tuple[str, T]], *, actor: str, reason: str, now_us: int
+    ) -> T:
+        """Return the gap that ``accept`` gives beside the node's chain, which is stored and logged in one transaction.
+
+        Raises NotFoundError, and what ``accept`` raises.
+        """
+        async with self._database.write() as connection:
+            query = select(NODE).where(NODE.c.id == node_id).with_for_update()
+            row = (await connection.execute(query)).mappings().first()
+            if row is None:
+                raise _unknown(node_id)
+            chain_state, gap = accept(read_record(NodeRecord, row))
+            await connection.execute(update(NODE).where(NODE.c.id == node_id).values(chain_state=chain_state))
+            detail = f"{gap}: {reason}" if reason else f"{gap}"
+            await append_entry(
+                connection, at_us=now_us, actor=actor, action="accept-gap", target=node_id, detail=detail
+            )
+        return gap
 
     async def set_region(self, node_id: str, grid_region: str) -> None:
         """Change the node's grid region from now on. Raises NotFoundError."""

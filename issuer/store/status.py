@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Update, select, update
+from sqlalchemy import ColumnElement, Row, Update, select, update
 
 from issuer.store.database import AsyncConnection, Database
-from issuer.store.errors import AlreadyRevokedError, NotFoundError
+from issuer.store.errors import AlreadyRevokedError, NotFoundError, RevokedError, SuspendedError
 from issuer.store.log import append_entry
 from issuer.store.models import CREDENTIAL, STATUS_ENTRY, STATUS_LIST
 from issuer.store.records import Purpose, StatusEntryRecord, StatusListRecord, StatusSnapshot
 from issuer.store.rows import read_record
+from issuer.store.selections import MEASURED_TYPE, WINDOW_TYPE
 from schemas import bitstring
 
 _ENTRY = STATUS_ENTRY.c
@@ -19,7 +20,11 @@ _LIST = STATUS_LIST.c
 
 
 class Status:
-    """Revocation and suspension. ``tenant_id`` names whose credential it may be; None: anybody's."""
+    """Revocation and suspension. ``tenant_id`` names whose credential it may be; None: anybody's.
+
+    What happens to a window's credential happens, in the same transaction, to every credential made from the window:
+    so each of those says by its own bit whether it stands, and no reader has to look at two.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,7 +36,8 @@ class Status:
             change = _at(entry).where(_ENTRY.revoked_us.is_(None)).values(revoked_us=now_us)
             changed = (await connection.execute(change)).rowcount == 1
             if changed:
-                await _record(connection, entry, "revoke", actor=actor, reason=reason, now_us=now_us)
+                carried = await _carry(connection, entry, _ENTRY.revoked_us.is_(None), revoked_us=now_us)
+                await _record(connection, entry, "revoke", carried, actor=actor, reason=reason, now_us=now_us)
         return changed
 
     async def suspend(self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None) -> bool:
@@ -41,10 +47,12 @@ class Status:
         """
         async with self._database.write() as connection:
             entry = await _entry(connection, credential_id, tenant_id)
-            change = _at(entry).where(_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_(None))
-            changed = (await connection.execute(change.values(suspended_us=now_us))).rowcount == 1
+            open_ = (_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_(None))
+            change = _at(entry).where(*open_).values(suspended_us=now_us)
+            changed = (await connection.execute(change)).rowcount == 1
             if changed:
-                await _record(connection, entry, "suspend", actor=actor, reason=reason, now_us=now_us)
+                carried = await _carry(connection, entry, *open_, suspended_us=now_us)
+                await _record(connection, entry, "suspend", carried, actor=actor, reason=reason, now_us=now_us)
             else:
                 await _refuse_revoked(connection, credential_id)
         return changed
@@ -54,14 +62,21 @@ class Status:
     ) -> bool:
         """End a suspension. Return whether the credential was suspended.
 
-        Raises NotFoundError, AlreadyRevokedError: a revocation never reverts.
+        With a window's end the suspensions that began with it; what was suspended by itself before stays so. Raises
+        NotFoundError, AlreadyRevokedError: a revocation never reverts, and SuspendedError where the window's is on.
         """
         async with self._database.write() as connection:
             entry = await _entry(connection, credential_id, tenant_id)
+            if entry.revoked_us is None and entry.window_id is not None and entry.credential_type == MEASURED_TYPE:
+                await check_window(connection, entry.window_id)
+            locked = select(_ENTRY.suspended_us).where(*_place(entry)).with_for_update()
+            since_us = (await connection.execute(locked)).scalar()
             change = _at(entry).where(_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us.is_not(None))
             changed = (await connection.execute(change.values(suspended_us=None))).rowcount == 1
             if changed:
-                await _record(connection, entry, "reinstate", actor=actor, reason=reason, now_us=now_us)
+                with_it = (_ENTRY.revoked_us.is_(None), _ENTRY.suspended_us == since_us)
+                carried = await _carry(connection, entry, *with_it, suspended_us=None)
+                await _record(connection, entry, "reinstate", carried, actor=actor, reason=reason, now_us=now_us)
             else:
                 await _refuse_revoked(connection, credential_id)
         return changed
@@ -128,20 +143,76 @@ async def count_change(connection: AsyncConnection, list_id: str, now_us: int) -
     await connection.execute(change.values(version=_LIST.version + 1, changed_us=now_us))
 
 
+async def check_window(connection: AsyncConnection, window_id: int) -> None:
+    """Return if the credential of a window is valid, which then stays so until the caller's transaction ends.
+
+    To be called before the transaction locks anything else of a status list: who revokes a window's credential locks
+    that first. Raises RevokedError, SuspendedError, and NotFoundError where the window has none.
+    """
+    query = (
+        select(CREDENTIAL.c.id, _ENTRY.revoked_us, _ENTRY.suspended_us)
+        .join(STATUS_ENTRY, _ENTRY.credential_id == CREDENTIAL.c.id)
+        .where(
+            CREDENTIAL.c.window_id == window_id,
+            CREDENTIAL.c.credential_type == WINDOW_TYPE,
+            CREDENTIAL.c.state != "rejected",
+        )
+        .with_for_update(read=True, of=STATUS_ENTRY)
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise NotFoundError("the window has no credential")
+    if row.revoked_us is not None:
+        raise RevokedError(f"the credential of its window, {row.id}, was revoked, and so is whatever rests on it")
+    if row.suspended_us is not None:
+        raise SuspendedError(f"the credential of its window, {row.id}, is suspended; reinstate that one first")
+
+
+async def _carry(
+    connection: AsyncConnection, entry: Row[Any], *where: ColumnElement[bool], **values: int | None
+) -> tuple[int, tuple[str, ...]]:
+    """Change what was made from a window with its credential; return how many that were, and in which lists.
+
+    One statement, however many: a window has up to 50,000, and each of their lists is signed anew once.
+    """
+    if entry.credential_type != WINDOW_TYPE or entry.window_id is None:
+        return 0, ()
+    made = (CREDENTIAL.c.window_id == entry.window_id, CREDENTIAL.c.credential_type == MEASURED_TYPE)
+    change = update(STATUS_ENTRY).where(_ENTRY.credential_id.in_(select(CREDENTIAL.c.id).where(*made)), *where)
+    count = (await connection.execute(change.values(**values))).rowcount
+    lists = await connection.execute(select(CREDENTIAL.c.list_id).where(*made).distinct())
+    return count, tuple(lists.scalars())
+
+
 async def _record(
-    connection: AsyncConnection, entry: Row[Any], action: str, *, actor: str, reason: str, now_us: int
+    connection: AsyncConnection,
+    entry: Row[Any],
+    action: str,
+    carried: tuple[int, tuple[str, ...]],
+    *,
+    actor: str,
+    reason: str,
+    now_us: int,
 ) -> None:
-    await count_change(connection, entry.list_id, now_us)
-    await append_entry(connection, at_us=now_us, actor=actor, action=action, target=entry.credential_id, detail=reason)
+    count, lists = carried
+    # In one order everywhere, and last: two that wait for each other would end in a deadlock.
+    for list_id in sorted({entry.list_id, *(lists if count else ())}):
+        await count_change(connection, list_id, now_us)
+    detail = f"{reason} (with {count} made from its window)".strip() if count else reason
+    await append_entry(connection, at_us=now_us, actor=actor, action=action, target=entry.credential_id, detail=detail)
+
+
+def _place(entry: Row[Any]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _ENTRY.list_id == entry.list_id, _ENTRY.idx == entry.idx
 
 
 def _at(entry: Row[Any]) -> Update:
-    return update(STATUS_ENTRY).where(_ENTRY.list_id == entry.list_id, _ENTRY.idx == entry.idx)
+    return update(STATUS_ENTRY).where(*_place(entry))
 
 
 async def _entry(connection: AsyncConnection, credential_id: str, tenant_id: str | None) -> Row[Any]:
     query = (
-        select(STATUS_ENTRY)
+        select(STATUS_ENTRY, CREDENTIAL.c.credential_type, CREDENTIAL.c.window_id)
         .join(CREDENTIAL, CREDENTIAL.c.id == _ENTRY.credential_id)
         .where(_ENTRY.credential_id == credential_id)
     )

@@ -21,6 +21,7 @@ from issuer.store.status import Status
 from issuer.store.status_lists import StatusLists
 from issuer.store.tenants import Tenants
 from issuer.store.tpms import Tpms
+from issuer.store.window_pages import WindowPages
 from issuer.store.windows import Windows
 
 LIST_SIZE: Final = 131_072
@@ -45,6 +46,7 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.credentials = Credentials(database, lists, randomness)
         self.windows = Windows(database, self.credentials)
+        self.window_pages = WindowPages(database)
         self.tpms = Tpms(database)
         self.status = Status(database)
         self.log = Log(database)

@@ -1,7 +1,8 @@
 """Exact sums over inferences, made by the database from integers.
 
 An inference that was posted counts by its credential. One of a window counts by its window's share, whether or not it
-has a credential of its own, and never by both; where that credential was revoked or suspended, it moves there alone.
+has a credential of its own, and never by both. Its status is that of its own credential where it has one, else that of
+its window's (issuer.windows.export has the same rule): where the two differ, it moves from one sum to the other.
 What a window measured that belongs to no record (idle, unattributed) is in no inference and so in no sum.
 """
 
@@ -53,7 +54,7 @@ async def sum_totals(connection: AsyncConnection, selection: Selection) -> Total
         kind = _kind(row)
         sums[kind] = _plus(sums[kind], row)
     for row in await connection.execute(_moved(selection)):
-        counted = "simulated" if row.simulated else "measured"
+        counted = _named(row.simulated, revoked=row.window_revoked, suspended=row.window_suspended)
         sums[counted] = _minus(sums[counted], row)
         sums[_kind(row)] = _plus(sums[_kind(row)], row)
     return Totals(**sums)
@@ -92,12 +93,14 @@ def _windowed(selection: Selection) -> Select[Any]:
 
 
 def _moved(selection: Selection) -> Select[Any]:
-    """Select the credentials of windows' inferences that were revoked or suspended, where their window was not."""
+    """Select the credentials of windows' inferences whose status is not that of their window's."""
     own_status = STATUS_ENTRY.c
     window, window_status = CREDENTIAL.alias("of_window"), STATUS_ENTRY.alias("status_of_window")
     revoked = own_status.revoked_us.is_not(None).label("revoked")
     suspended = own_status.suspended_us.is_not(None).label("suspended")
-    groups = (revoked, suspended, _ROW.simulated, _ROW.emission_factor_type)
+    window_revoked = window_status.c.revoked_us.is_not(None).label("window_revoked")
+    window_suspended = window_status.c.suspended_us.is_not(None).label("window_suspended")
+    groups = (revoked, suspended, window_revoked, window_suspended, _ROW.simulated, _ROW.emission_factor_type)
     since_us, until_us = selection.since_us, selection.until_us
     ended = [] if since_us is None else [window.c.period_end_us >= since_us]
     ended += [] if until_us is None else [window.c.period_end_us < until_us]
@@ -118,10 +121,10 @@ def _moved(selection: Selection) -> Select[Any]:
         .where(
             *whose.conditions(),
             _ROW.credential_type == MEASURED_TYPE,
+            # Whatever befell the window's befell its own too (issuer.store.status), so only these can differ.
             or_(own_status.revoked_us.is_not(None), own_status.suspended_us.is_not(None)),
+            or_(revoked != window_revoked, suspended != window_suspended),
             window.c.state == "issued",
-            window_status.c.revoked_us.is_(None),
-            window_status.c.suspended_us.is_(None),
             *ended,
         )
         .group_by(*groups)
@@ -129,11 +132,15 @@ def _moved(selection: Selection) -> Select[Any]:
 
 
 def _kind(row: Row[Any]) -> str:
-    if row.revoked:
+    return _named(row.simulated, revoked=row.revoked, suspended=row.suspended)
+
+
+def _named(simulated: Any, *, revoked: Any, suspended: Any) -> str:
+    if revoked:
         return "revoked"
-    if row.suspended:
+    if suspended:
         return "suspended"
-    return "simulated" if row.simulated else "measured"
+    return "simulated" if simulated else "measured"
 
 
 def _plus(before: Sum, row: Row[Any]) -> Sum:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Struct
 from sqlalchemy import delete, select, update
@@ -14,6 +16,7 @@ from issuer.store.models import ENROLMENT_TOKEN, EVIDENCE, NODE
 from issuer.store.records import Invitation, NodeRecord
 from issuer.store.rows import column_values, read_record
 from issuer.store.window_models import NONCE, TPM_CHALLENGE, TPM_ROOT
+from schemas import digests
 from verifier.attestation.freshness import IssuedNonce
 
 _ROOT = TPM_ROOT.c
@@ -111,10 +114,16 @@ class Tpms:
         return None if row is None else read_record(StoredChallenge, row)
 
     async def enrol(
-        self, challenge: StoredChallenge, node: NodeRecord, record: bytes, nonces: tuple[IssuedNonce, ...], now_us: int
+        self,
+        challenge: StoredChallenge,
+        node: NodeRecord,
+        documents: Sequence[bytes],
+        nonces: tuple[IssuedNonce, ...],
+        now_us: int,
     ) -> NodeRecord:
         """Return the node, registered with its TPM or with a new key of the same TPM, its token used, in one transaction.
 
+        ``documents`` are kept as evidence by their digests: the enrolment record, and the certificates that it names.
         Raises NotFoundError, InvitationSpentError (the token was used meanwhile), ConflictError: the node id, the key or
         the TPM is another node's, the node is revoked, or its windows went on meanwhile.
         """
@@ -127,8 +136,9 @@ class Tpms:
                 await connection.execute(NODE.insert().values(columns))
             else:
                 await _supersede(connection, read_record(NodeRecord, row), node)
-            insert = self._database.insert(EVIDENCE).values(digest=node.enrolment_digest, body=record)
-            await connection.execute(insert.on_conflict_do_nothing(index_elements=["digest"]))
+            for body in documents:
+                insert = self._database.insert(EVIDENCE).values(digest=digests.digest(body), body=body)
+                await connection.execute(insert.on_conflict_do_nothing(index_elements=["digest"]))
             if nonces:
                 await connection.execute(
                     NONCE.insert(), [{**msgspec.structs.asdict(one), "used_by": None} for one in nonces]

@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from issuer.store.models import METADATA
@@ -62,10 +63,10 @@ WINDOW: Final = Table(
     ForeignKeyConstraint(["tenant_id"], ["tenant.id"]),
     UniqueConstraint("node_id", "epoch", "sequence"),
     UniqueConstraint("digest"),
-    Index("ix_telemetry_window_node_received_us", "node_id", "received_us"),
+    Index("ix_telemetry_window_node_id_end_us", "node_id", "end_us"),
     sqlite_autoincrement=True,
 )
-"""An accepted window: header (JCS), the digest of its evidence, what was told of it (JSON), and the request (gzip)."""
+"""An accepted window: header (JCS), the digest of its evidence, what was told of it (JSON), and the request (gzip or zstd)."""
 
 WINDOW_SHARE: Final = Table(
     "window_share",
@@ -118,9 +119,15 @@ NONCE: Final = Table(
     _text("used_by", nullable=True),
     PrimaryKeyConstraint("nonce"),
     ForeignKeyConstraint(["node_id"], ["node.id"]),
-    Index("ix_nonce_node_id_expires_us", "node_id", "expires_us"),
+    Index(
+        "ix_nonce_unused",
+        "node_id",
+        "expires_us",
+        sqlite_where=text("used_by IS NULL"),
+        postgresql_where=text("used_by IS NULL"),
+    ),
 )
-"""Nonces that were handed out; ``used_by`` is the digest of the window that used one."""
+"""Nonces that were handed out; ``used_by`` is the digest of the window that used one, which is kept for audits."""
 
 RECEIPT: Final = Table(
     "receipt",

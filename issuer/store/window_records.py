@@ -11,7 +11,7 @@ from issuer.store.records import EmissionFactorType
 
 
 class WindowEntry(Struct, frozen=True, kw_only=True):
-    """A window to be stored. ``header`` is JCS, ``body`` the request in gzip, ``evidence`` the bytes by their digest."""
+    """A window to be stored. ``header`` is JCS, ``body`` the request in gzip or zstd, ``evidence`` the bytes by their digest."""
 
     node_id: str
     epoch: str
@@ -56,7 +56,7 @@ Place: TypeAlias = tuple[str, int]
 
 
 class TenantPlaces(Struct, frozen=True, kw_only=True):
-    """Whose records of a window are, in the order of their inference ids."""
+    """Whose records of a window are, in the order of their leaves."""
 
     tenant_id: str
     places: Sequence[Place]

@@ -1,1 +1,1 @@
-"""Enrolment by TPM: whose endorsement key it is, and that the attestation key lives beside it. Pure."""
+"""Enrolment by TPM: that the attestation key lives beside a maker's endorsement key, told once."""

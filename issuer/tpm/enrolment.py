@@ -20,7 +20,6 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from issuer.enrolment import token_sha256
 from issuer.errors import InvitationError
@@ -29,13 +28,8 @@ from issuer.store.errors import ConflictError, InvitationSpentError, NotFoundErr
 from issuer.store.records import Attestation, NodeRecord
 from issuer.store.store import Store
 from issuer.store.tpms import StoredCertificate, StoredChallenge
-from issuer.tpm.certificate import Certificate, parse_certificate
-from issuer.tpm.denied import KeyKind, check_firmware, shipped_denials
-from issuer.tpm.ek_chain import MAX_SENT, Endorsement, check_endorsement
-from issuer.tpm.errors import ActivationError, EkRefusedError
+from issuer.tpm.errors import ActivationError
 from issuer.tpm.make_credential import make_credential
-from issuer.tpm.roots import trust_of
-from issuer.tpm.trust import CertificatePool, RootClass, TrustedRoot
 from schemas import base64url, digests, times
 from schemas.enrolment_record import EnrolmentRecord, build_enrolment, enrolment_digest
 from schemas.errors import MalformedValueError, SchemaInvalidError
@@ -48,6 +42,12 @@ from verifier.attestation.attestation_key import AttestationKey, check_attestati
 from verifier.attestation.chain_state import ChainState
 from verifier.attestation.freshness import IssuedNonce
 from verifier.attestation.window import Opening, check_opening
+from verifier.endorsement.certificate import Certificate, parse_certificate
+from verifier.endorsement.denied import check_firmware, kind_of, shipped_denials
+from verifier.endorsement.ek_chain import MAX_SENT, Endorsement, check_endorsement
+from verifier.endorsement.errors import EkRefusedError
+from verifier.endorsement.roots import trust_of
+from verifier.endorsement.trust import CertificatePool, RootClass, TrustedRoot
 
 VALIDITY: Final = timedelta(seconds=60)
 """How long a challenge may be answered."""
@@ -108,7 +108,7 @@ class _Details(msgspec.Struct, frozen=True, kw_only=True):
 
     ek: str
     ek_public: str
-    ek_certificates: tuple[str, ...]
+    certificates: tuple[bytes, ...]
     ak_public: str
     manufacturer: str
     model: str
@@ -208,7 +208,7 @@ async def finish(
         )
         for _ in range(NONCES)
     )
-    enrolled = await store.tpms.enrol(challenge, node, record, nonces, now_us)
+    enrolled = await store.tpms.enrol(challenge, node, (record, *details.certificates), nonces, now_us)
     return Enrolled(
         node=enrolled,
         next_sequence=state.next_sequence,
@@ -276,13 +276,12 @@ def _opening(asked: ActivationRequest, key: AttestationKey, nonce: str) -> tuple
 
 
 def _check_firmware(opening: Opening, key: AttestationKey, details: _Details) -> None:
-    kind: KeyKind = "rsa" if isinstance(key.vendor, rsa.RSAPublicKey) else "ecc"
     check_firmware(
         shipped_denials(),
         manufacturer=details.manufacturer,
         model=details.model,
         firmware_version=opening.quote.firmware_version,
-        key=kind,
+        key=kind_of(key.vendor),
     )
 
 
@@ -290,7 +289,7 @@ def _details(asked: AttestRequest, endorsement: Endorsement) -> _Details:
     return _Details(
         ek=endorsement.ek_digest,
         ek_public=asked.ek_public,
-        ek_certificates=tuple(digests.encode(bytes.fromhex(one)) for one in endorsement.chain),
+        certificates=tuple(one.raw for one in endorsement.chain),
         ak_public=asked.ak_public,
         manufacturer=endorsement.manufacturer or "unknown",
         model=endorsement.model,
@@ -316,7 +315,7 @@ def _record(  # noqa: PLR0917 - the parts of one document
             manufacturer=details.manufacturer,
             ek=details.ek,
             ek_public=details.ek_public,
-            ek_certificates=details.ek_certificates,
+            ek_certificates=tuple(digests.digest(one) for one in details.certificates),
             ak=key.digest,
             ak_public=details.ak_public,
             key=key.thumbprint_uri,

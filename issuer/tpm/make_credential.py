@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from msgspec import Struct
 
-from issuer.tpm.ek_public import EndorsementPublic
 from schemas.tpm.algorithms import TpmAlg, digest_bytes
 from schemas.tpm.wire import sized, uint32
+from verifier.endorsement.ek_public import EndorsementPublic
 
 _LABEL: Final = b"IDENTITY\0"
 _BLOCK_BYTES: Final = 16

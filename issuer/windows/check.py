@@ -14,13 +14,15 @@ from issuer.intake import MAX_AGE
 from issuer.store.records import NodeRecord
 from issuer.windows.request import FirstLine
 from schemas.tpm.pcr import CHAIN_PCR
-from verifier.attestation import chain
+from verifier.attestation import chain, chain_gap
 from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
-from verifier.attestation.chain_state import ChainState, Flag, Step
-from verifier.attestation.errors import ChainIdentityError, EpochError, WindowSignerError
+from verifier.attestation.chain_state import ChainState, Flag
+from verifier.attestation.errors import ChainIdentityError, EpochError, SequenceGapError, WindowSignerError
 from verifier.attestation.freshness import IssuedNonce, check_freshness
 from verifier.attestation.software import check_software_window
-from verifier.attestation.window import CheckedWindow, check_opening, check_window
+from verifier.attestation.window import CheckedWindow, Opening, check_opening, check_window
+
+GAP_ADVICE: Final = "send them first or, where they are lost, have the gap accepted: green-issuer nodes accept-gap"
 
 _MAX_AGE_US: Final = MAX_AGE // timedelta(microseconds=1)
 
@@ -59,29 +61,38 @@ def follow(
     header = window.header
     if header.end_us < now_us - _MAX_AGE_US:
         raise StaleTimestampError("header: end_us lies more than 7 days back; older windows are not taken")
+    state = stored_chain(node, start=header.boot.start or 0)
+    try:
+        before = chain_gap.before(state, window, _opening(line, node))
+    except SequenceGapError as error:
+        raise SequenceGapError(f"{error.detail}; {GAP_ADVICE} {node.id}") from error
     # A window may arrive long after it was made: the nonce has to be good for when it ended, as it says itself.
     check_freshness(header, window.digest, nonce, now_us=min(now_us, header.end_us))
-    step = _before(window, line, node)
-    flags = list(step.flags)
-    step = chain.advance(step.state, window, now_us=now_us, max_power_w=node.tdp_w)
-    return step.state, [*flags, *step.flags]
+    step = chain.advance(before.state, window, now_us=now_us, max_power_w=node.tdp_w)
+    return step.state, [*before.flags, *step.flags]
 
 
-def _before(window: CheckedWindow, line: FirstLine, node: NodeRecord) -> Step:
-    """Return the chain as it stands before the window, its epoch opened where a boot event came with it."""
-    header = window.header
+def stored_chain(node: NodeRecord, *, start: int) -> ChainState:
+    """Return where a node's chain stands; one that no window began yet begins in epoch ``start`` of a software key.
+
+    Raises EpochError for a TPM's chain that was never opened.
+    """
     if node.chain_state is not None:
-        state = msgspec.json.decode(node.chain_state, type=ChainState)
-    elif window.quote is None:
-        state = chain.begin_software(node.id, parse_jwk(node.jwk), start=header.boot.start or 0)
-    else:
+        return msgspec.json.decode(node.chain_state, type=ChainState)
+    if node.attestation is not None:
         raise EpochError("chain: this node's first epoch was not opened; enrol its TPM again")
-    if line.boot_event is None:
-        return Step(state)
-    event, quote = line.boot_event, line.boot_event.opening
+    return chain.begin_software(node.id, parse_jwk(node.jwk), start=start)
+
+
+def _opening(line: FirstLine, node: NodeRecord) -> Opening | None:
+    """Return the opening of an epoch that came with the window, its quote found to hold; None where none did."""
+    event = line.boot_event
+    if event is None:
+        return None
     if event.node_id != node.id or event.ak != node.ak_digest:
         raise ChainIdentityError("boot_event: it is another node's, or of another attestation key")
-    opening = check_opening(
+    quote = event.opening
+    return check_opening(
         quote.attest_bytes,
         quote.signature_bytes,
         attestation_key(node.ak or b""),
@@ -90,4 +101,3 @@ def _before(window: CheckedWindow, line: FirstLine, node: NodeRecord) -> Step:
         pcrs=quote.values,
         chain_pcr=node.chain_pcr or CHAIN_PCR,
     )
-    return chain.open_epoch(state, opening)

@@ -27,7 +27,7 @@ from schemas.strict_json import Json, JsonObject
 from schemas.window_header import WindowHeader
 from schemas.window_record import WindowRecord
 from verifier.attestation import software
-from verifier.claims import check_claims
+from verifier.claims.arithmetic import check_claims
 from verifier.window_match import coverage, models, seconds
 
 _FROM_THE_WINDOW: Final = (

@@ -1,4 +1,7 @@
-"""The inferences of windows as rows of an export: each once, whether or not it has a credential of its own."""
+"""The inferences of windows as rows of an export: each once, whether or not it has a credential of its own.
+
+Its status is that of its own credential where it has one, else that of its window's: as in sums (issuer.store.sums).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class _Rows:
 
     def _row(self, record: WindowRecord, window: WindowOfRecord) -> StoredCredential:
         own, figures = self.singles.get(record.inference_id), figures_of(record, window)
-        status = self.issued if own is None or self.issued.revoked_us is not None else own
+        status = self.issued if own is None else own
         claims = {
             **window.claims,
             "acceleratorActiveKwh": decimals.render(figures.boundaries.active),
@@ -74,7 +77,7 @@ async def inferences(
 ) -> AsyncIterator[StoredCredential]:
     """Yield the inferences of a tenant's (None: every) windows that ended in a period, window by window.
 
-    ``id`` is empty where nobody has asked for a credential of the inference; its status is then its window's.
+    ``id`` is empty where nobody has asked for a credential of the inference.
     """
     after = 0
     while found := await store.windows.in_period(tenant_id, since_us, until_us, after, _BATCH):

@@ -24,21 +24,21 @@ from issuer.completion import Completion
 from issuer.credential import ContextForm
 from issuer.errors import MisdatedError, NodeRevokedError, UnknownNodeError
 from issuer.keyring import Keyring
-from issuer.limits import RateLimit
 from issuer.store.errors import NotFoundError
 from issuer.store.records import NodeRecord, TenantRecord
 from issuer.store.store import Store
 from issuer.store.window_records import StoredWindow
 from issuer.store.windows import Offer
 from issuer.windows import check, request
+from issuer.windows.compression import Coding
 from issuer.windows.making import Making, SignedWindow, Stamp, make
-from issuer.windows.request import Coding
 from schemas import base64url, times
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 from schemas.window_header import NONCE_BYTES
 from verifier.attestation.errors import AttestationError, ForkError
 from verifier.attestation.freshness import IssuedNonce
+from verifier.http.limits import RateLimit
 
 NONCE_VALIDITY: Final = timedelta(hours=1)
 MAX_NONCES: Final = 16

@@ -17,10 +17,11 @@ from issuer.carbon.window import WindowClaim, account_window
 from issuer.credential import Assignment, ContextForm
 from issuer.store.records import NodeRecord, Reservation, Reserved, TenantRecord
 from issuer.store.window_records import Settled, Share, WindowEntry
-from issuer.windows import check, request
+from issuer.windows import check, compression, request
+from issuer.windows.compression import Coding
 from issuer.windows.credential import SignedBy, build_window, check_draft, counts_of
 from issuer.windows.plan import Plan, Told, make_plan, shares_of, told
-from issuer.windows.request import Coding, FirstLine
+from issuer.windows.request import FirstLine
 from schemas import decimals, digests, times
 from schemas.profile import WINDOW_TYPE
 from schemas.strict_json import JsonObject
@@ -192,6 +193,6 @@ def _entry(signed: SignedWindow, own: TenantRecord, assurance: str, now: datetim
         record_count=header.records,
         end_us=header.end_us,
         received_us=times.to_microseconds(now),
-        body=request.stored(signed.body, signed.coding),
+        body=compression.stored(signed.body, signed.coding),
         nonce=header.nonce,
     )

@@ -57,12 +57,16 @@ def make_plan(records: Sequence[WindowRecord], node: NodeRecord, tenants: Sequen
         for index, key in enumerate(keys):
             lists.setdefault(key, []).append(index)
         groups |= lists
-    by_tenant: dict[str, list[Place]] = {}
+    by_tenant: dict[str, list[int]] = {}
     for (tenant_id, _), indexes in groups.items():
-        by_tenant.setdefault(tenant_id, []).extend([(records[index].inference_id, index) for index in indexes])
-    # In one order everywhere: two windows with the same ids then wait for each other, and never in a circle.
-    places = [TenantPlaces(tenant_id=name, places=sorted(by_tenant[name])) for name in sorted(by_tenant)]
+        by_tenant.setdefault(tenant_id, []).extend(indexes)
+    # In one order everywhere, as the store keeps it within a tenant: windows wait for each other, never in a circle.
+    places = [TenantPlaces(tenant_id=name, places=_places(records, by_tenant[name])) for name in sorted(by_tenant)]
     return Plan(groups, places, foreign)
+
+
+def _places(records: Sequence[WindowRecord], indexes: Sequence[int]) -> list[Place]:
+    return [(records[index].inference_id, index) for index in sorted(indexes)]
 
 
 def told(plan: Plan, records: Sequence[WindowRecord], known: AbstractSet[int]) -> list[Told]:

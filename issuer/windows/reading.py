@@ -16,11 +16,11 @@ from issuer.clock import Clock
 from issuer.completion import Completion
 from issuer.credential import Assignment, ContextForm
 from issuer.keyring import Keyring
-from issuer.store.errors import ConflictError, NotFoundError
+from issuer.store.errors import NotFoundError, RevokedError, SuspendedError
 from issuer.store.records import Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
 from issuer.store.window_records import StoredWindow
-from issuer.windows import request
+from issuer.windows import compression
 from issuer.windows.credential import SignedBy, WindowOfRecord, build_record, check_draft, figures_of
 from issuer.windows.making import NOBODY
 from schemas import decimals, digests, merkle, strict_json, times
@@ -62,9 +62,23 @@ class WindowReading:
         self._context_form: ContextForm = context_form
 
     async def receipt(self, tenant_id: str, inference_id: str) -> bytes | None:
-        """Return the receipt of an inference (JCS); None where no window has it."""
+        """Return the receipt of an inference (JCS); None where no window has it.
+
+        A receipt has no status but its window's credential's, so none is handed out any more where the inference's own
+        credential was revoked or suspended: RevokedError, SuspendedError, as where the window's was.
+        """
         place = await self._store.windows.place(tenant_id, inference_id)
-        return None if place is None else await self._receipt(*place)
+        if place is None:
+            return None
+        self._check_window(await self._row_of(place[0]))
+        own = await self._store.credentials.by_inference(tenant_id, inference_id)
+        if own is not None and own.revoked_us is not None:
+            raise RevokedError(f"the credential of this inference, {self._addresses.credential(own.id)}, was revoked")
+        if own is not None and own.suspended_us is not None:
+            raise SuspendedError(
+                f"the credential of this inference, {self._addresses.credential(own.id)}, is suspended"
+            )
+        return await self._receipt(*place)
 
     async def receipt_of_record(self, record_digest: str) -> bytes | None:
         """Return the receipt of the record with this leaf hash, if it has a credential of its own; else None."""
@@ -74,7 +88,8 @@ class WindowReading:
     async def credential(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
         """Return the single credential of an inference of a window, made now if nobody has asked; None where no window has it.
 
-        Raises ConflictError where the window's credential was revoked, ImplausibleClaimError, and as Completion.complete.
+        Raises RevokedError or SuspendedError where the window's credential is not valid, also where it is so no more
+        when it comes to the reservation; ImplausibleClaimError, and as Completion.complete.
         """
         place = await self._store.windows.place(tenant_id, inference_id)
         tenant = await self._store.tenants.get(tenant_id)
@@ -84,8 +99,7 @@ class WindowReading:
         window = await self._window(window_id)
         placed = await self._placed(window, index)
         issued = await self._credential_of(window)
-        if issued.revoked_us is not None:
-            raise ConflictError(f"the window's credential, {self._addresses.credential(issued.id)}, was revoked")
+        self._check_window(issued)
         node = await self._store.nodes.get(window.node_id)
         of_window = WindowOfRecord(
             header=decode_header(window.header),
@@ -174,11 +188,22 @@ class WindowReading:
         body = await self._store.windows.body(window.id)
         return await asyncio.to_thread(place_in, body or b"", index)
 
-    async def _credential_of(self, window: StoredWindow) -> StoredCredential:
-        credential_id = await self._store.windows.credential_id(window.id)
+    def _check_window(self, issued: StoredCredential) -> None:
+        url = self._addresses.credential(issued.id)
+        if issued.revoked_us is not None:
+            raise RevokedError(f"the credential of its window, {url}, was revoked, and so is whatever rests on it")
+        if issued.suspended_us is not None:
+            raise SuspendedError(f"the credential of its window, {url}, is suspended, and so is whatever rests on it")
+
+    async def _row_of(self, window_id: int) -> StoredCredential:
+        credential_id = await self._store.windows.credential_id(window_id)
         row = None if credential_id is None else await self._store.credentials.by_id(credential_id, tenant_id=None)
         if row is None:
             raise NotFoundError("the window's credential was rejected; the node has to send the window again")
+        return row
+
+    async def _credential_of(self, window: StoredWindow) -> StoredCredential:
+        row = await self._row_of(window.id)
         if row.document is None:
             await self._completion.complete(row.id, row.issuer_slug, row.unsecured)
             row = await self._store.credentials.by_id(row.id, tenant_id=None) or row
@@ -187,7 +212,7 @@ class WindowReading:
 
 def lines_in(body: bytes) -> list[bytes]:
     """Return the lines of the records in a stored request, in the order of their leaves."""
-    return request.inflate(body).split(b"\n")[1:-1]
+    return compression.unpacked(body).split(b"\n")[1:-1]
 
 
 def place_in(body: bytes, index: int) -> Placed:

@@ -6,13 +6,14 @@ than that.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from did import jws
 from did.errors import DidError
-from issuer.errors import WindowBodyError, WindowTooLargeError
+from issuer.errors import WindowBodyError
+from issuer.windows import compression
+from issuer.windows.compression import Coding
 from schemas import jcs, strict_json
 from schemas.cmw import WindowEvidence, parse_evidence
 from schemas.errors import ParsingError, SchemaInvalidError
@@ -22,18 +23,13 @@ from schemas.strict_json import JsonObject
 from schemas.window_header import SOFTWARE_TYP, WindowHeader, decode_header
 from verifier.attestation.errors import SoftwareSignatureError
 
-Coding = Literal["identity", "gzip"]
-
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Of a body as it is sent."""
 
-MAX_INFLATED_BYTES: Final = 64 * 1024 * 1024
 MAX_LINE_BYTES: Final = 256 * 1024
 """Of the first line: evidence of at most 128 KB, and a boot event."""
 
 _MAX_DEPTH: Final = 6
-_GZIP: Final = 31
-_STORED_LEVEL: Final = 1
 _JWS_MEMBERS: Final = frozenset({"alg", "typ", "kid"})
 
 
@@ -60,7 +56,7 @@ class FirstLine:
 
 def read_first_line(body: bytes, coding: Coding) -> FirstLine:
     """Return what stands in the first line. Raises WindowBodyError, FormatError, SoftwareSignatureError."""
-    start = _begin_inflating(body) if coding == "gzip" else body[: MAX_LINE_BYTES + 1]
+    start = compression.begin(body, coding, MAX_LINE_BYTES + 1)
     end = start.find(b"\n", 0, MAX_LINE_BYTES)
     if end < 0:
         raise WindowBodyError(
@@ -82,36 +78,7 @@ def read_first_line(body: bytes, coding: Coding) -> FirstLine:
 
 def read_records(body: bytes, coding: Coding, line: FirstLine) -> bytes:
     """Return the lines of the records. Raises WindowBodyError, WindowTooLargeError."""
-    return (inflate(body) if coding == "gzip" else body)[line.length :]
-
-
-def stored(body: bytes, coding: Coding) -> bytes:
-    """Return the request as it is kept: in gzip, as it came where it came so."""
-    if coding == "gzip":
-        return body
-    compressor = zlib.compressobj(_STORED_LEVEL, zlib.DEFLATED, _GZIP)
-    return compressor.compress(body) + compressor.flush()
-
-
-def inflate(body: bytes) -> bytes:
-    """Return what one gzip member holds, at most 64 MB. Raises WindowBodyError, WindowTooLargeError."""
-    inflater = zlib.decompressobj(_GZIP)
-    try:
-        content = inflater.decompress(body, MAX_INFLATED_BYTES + 1)
-    except zlib.error as error:
-        raise WindowBodyError("the body is not gzip (RFC 1952)") from error
-    if len(content) > MAX_INFLATED_BYTES:
-        raise WindowTooLargeError(f"the body inflates to more than {MAX_INFLATED_BYTES} bytes")
-    if not inflater.eof or inflater.unused_data:
-        raise WindowBodyError("the body is not exactly one gzip member: it was cut, or something follows")
-    return content
-
-
-def _begin_inflating(body: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(_GZIP).decompress(body, MAX_LINE_BYTES + 1)
-    except zlib.error as error:
-        raise WindowBodyError("the body is not gzip (RFC 1952)") from error
+    return compression.inflate(body, coding)[line.length :]
 
 
 def _software(evidence: JsonObject, boot_event: BootEvent | None, length: int) -> FirstLine:

@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 
 from issuer.addresses import Addresses
-from issuer.store.records import NodeRecord
+from issuer.export import status_of
+from issuer.store.records import NodeRecord, StatusEntryRecord
 from issuer.store.window_records import StoredWindow
 from schemas import strict_json, times
 from schemas.strict_json import Json, JsonObject
@@ -16,8 +17,8 @@ from verifier.attestation.chain_state import ChainState
 _FLAGS: Final = msgspec.json.Decoder(list[dict[str, str]])
 
 
-def window_view(window: StoredWindow, credential_id: str | None, addresses: Addresses) -> JsonObject:
-    """Return what is known of a window: its place, header, evidence, credential, and what was told of it."""
+def window_view(window: StoredWindow, issued: StatusEntryRecord | None, addresses: Addresses) -> JsonObject:
+    """Return what is known of a window: its place, header, evidence, credential with its status, what was told of it."""
     enrolment = window.enrolment_digest
     return {
         "window": window.digest,
@@ -28,7 +29,8 @@ def window_view(window: StoredWindow, credential_id: str | None, addresses: Addr
         "assurance": window.assurance,
         "records": window.record_count,
         "received": times.render_seconds(times.from_microseconds(window.received_us)),
-        "credential": None if credential_id is None else addresses.credential(credential_id),
+        "credential": None if issued is None else addresses.credential(issued.credential_id),
+        "status": None if issued is None else status_of(issued),
         "evidence": addresses.evidence(window.evidence_digest),
         "enrolment": None if enrolment is None else addresses.enrolment(enrolment),
         "header": strict_json.parse_object(window.header),
@@ -45,6 +47,7 @@ def chain_view(node: NodeRecord, last: StoredWindow | None, told: tuple[StoredWi
     """Return where a node's chain of windows stands: the last one, what comes next, what was told of the newest.
 
     ``refused`` is the newest window that did not follow, since the last that did: a gap, a fork, a clock set back.
+    ``accepted_gap`` is an operator's word that the next window may follow lost ones, not used up yet.
     """
     state = None if node.chain_state is None else msgspec.json.decode(node.chain_state, type=ChainState)
     return {
@@ -62,6 +65,7 @@ def chain_view(node: NodeRecord, last: StoredWindow | None, told: tuple[StoredWi
             "records": last.record_count,
             "assurance": last.assurance,
         },
+        "accepted_gap": _accepted(state),
         "refused": None if node.refusal is None else strict_json.parse_object(node.refusal.encode()),
         "flags": [
             {"sequence": window.sequence, "boot_epoch": window.epoch, **flag}
@@ -70,3 +74,10 @@ def chain_view(node: NodeRecord, last: StoredWindow | None, told: tuple[StoredWi
             if isinstance(flag, dict)
         ],
     }
+
+
+def _accepted(state: ChainState | None) -> Json:
+    gap = None if state is None else state.accepted_gap
+    if gap is None:
+        return None
+    return {"at": times.render_seconds(times.from_microseconds(gap.at_us)), "reason": gap.reason or None}

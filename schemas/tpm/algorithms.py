@@ -10,6 +10,8 @@ from schemas.tpm.errors import TpmStructureError
 
 TPM_GENERATED_VALUE: Final = 0xFF544347
 """What a TPM puts before everything that it attests, and before nothing else that it signs (Part 2 §6.2)."""
+TPM_ST_ATTEST_QUOTE: Final = 0x8018
+"""The type of a quote among a TPM's attestations (Part 2 §6.9)."""
 
 
 class TpmAlg(IntEnum):
@@ -54,19 +56,6 @@ class TpmEcc(IntEnum):
     BN_P256 = 0x0010
     BN_P638 = 0x0011
     SM2_P256 = 0x0020
-
-
-class TpmSt(IntEnum):
-    """TPM_ST of attestations (Part 2 §6.9)."""
-
-    ATTEST_NV = 0x8014
-    ATTEST_COMMAND_AUDIT = 0x8015
-    ATTEST_SESSION_AUDIT = 0x8016
-    ATTEST_CERTIFY = 0x8017
-    ATTEST_QUOTE = 0x8018
-    ATTEST_TIME = 0x8019
-    ATTEST_CREATION = 0x801A
-    ATTEST_NV_DIGEST = 0x801C
 
 
 class TpmaObject(IntFlag):

@@ -2,7 +2,7 @@
 
 FormatError
 └── TpmStructureError       TPM_STRUCTURE_INVALID   cut off, too long, a length or count that lies, a value out of range
-    └── ForeignAttestError  TPM_ATTEST_FOREIGN      not begun as a TPM begins what it attests itself
+    └── ForeignAttestError  TPM_ATTEST_FOREIGN      not begun as a TPM begins a quote
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class TpmStructureError(FormatError):
 
 
 class ForeignAttestError(TpmStructureError):
-    """The magic or the type is none that a TPM puts before what it attests: data from outside, signed like a quote."""
+    """The magic or the type is not what a TPM puts before a quote: another statement, or data from outside."""
 
     name = "TPM_ATTEST_FOREIGN"
-    title = "The structure is not an attestation of a TPM"
+    title = "The structure is not a quote of a TPM"

@@ -9,10 +9,11 @@ import pytest
 import agent
 from agent.api import measure
 from agent.errors import MeasurementError, SettingsError
-from agent.session import Session
+from agent.measurement import UNCOUNTED, Counts
+from agent.session import Running, Session
 from agent.spool import Spool
 from schemas.telemetry import decode_telemetry
-from tests.fakes.agent import FakeMeter, HandClock, new_signer
+from tests.fakes.agent import FakeMeter, HandClock, measurement, new_signer
 from tests.vectors import ROOT
 
 SIGNER = new_signer()
@@ -219,6 +220,112 @@ def test_a_block_may_be_entered_again_after_it_was_left(bench):
             bench.work(1, 1)
 
     assert len(bench.records()) == 2
+
+
+def test_without_the_daemon_tokens_are_refused_loudly_and_the_block_is_recorded_all_the_same(bench):
+    with bench.measure(inference_id="i-1") as measured:
+        bench.work(1, 60)
+        for name in ("input_tokens", "output_tokens"):
+            with pytest.raises(SettingsError, match=rf"{name}: a posted record has no place for it; run green-agent"):
+                setattr(measured, name, 812)
+
+    assert (measured.input_tokens, measured.output_tokens) == (None, None)
+    assert bench.energies() == {"i-1": 60}
+
+
+def test_without_the_daemon_a_tenant_is_refused_before_anything_is_measured(bench):
+    with (
+        pytest.raises(SettingsError, match=r"tenant: a posted record has no place"),
+        measure("m", tenant="acme", session=bench.session),
+    ):
+        bench.work()
+
+    assert bench.energies() == {}
+
+
+def test_without_the_daemon_a_session_takes_no_counts(bench):
+    with pytest.raises(SettingsError, match="tokens"):
+        bench.session.stop(bench.session.start("m"), Counts(input_tokens=1))
+
+
+class Windowed:
+    """What measures by windows: it remembers what it was told."""
+
+    simulated = True
+    has_room_for_counts = True
+
+    def __init__(self):
+        self.tenants, self.counts = [], []
+
+    def start(self, model_id, inference_id=None, parent=None, tenant_id=None):
+        self.tenants.append(tenant_id)
+        return Running(model_id, inference_id or "i-1", None)
+
+    def stop(self, running, counts=UNCOUNTED):
+        self.counts.append(counts)
+        return measurement()
+
+    def discard(self, running):
+        """Do nothing."""
+
+    def close(self, *, send_within_s=0.0):
+        return True
+
+
+class Whole:
+    """A whole number of another library."""
+
+    def __index__(self):
+        return 7
+
+
+def test_tokens_and_tenant_go_with_the_work():
+    session = Windowed()
+    with measure("m", tenant="acme", session=session) as measured:
+        measured.input_tokens, measured.output_tokens = 0, 2**53 - 1
+    with measure("m", session=session) as measured:
+        measured.input_tokens = Whole()
+
+    assert session.tenants == ["acme", None]
+    assert session.counts == [Counts(0, 2**53 - 1), Counts(7)]
+
+
+@pytest.mark.parametrize("count", [-1, 2**53, True, 812.0, "812", None])
+def test_a_count_that_is_none_is_refused_where_it_is_set(count):
+    with measure("m", session=Windowed()) as measured, pytest.raises(SettingsError, match="is not a whole number"):
+        measured.output_tokens = count
+
+
+def test_tokens_are_set_inside_the_block_and_the_tenant_before_it():
+    measured = measure("m", session=Windowed())
+    with pytest.raises(SettingsError, match="inside the block"):
+        measured.input_tokens = 1
+    with measured, pytest.raises(SettingsError, match="when the work begins"):
+        measured.tenant = "acme"
+    with pytest.raises(SettingsError, match="inside the block"):
+        measured.output_tokens = 1
+
+
+def test_a_block_that_is_entered_again_has_no_tokens_of_the_time_before():
+    session = Windowed()
+    measured = measure("m", session=session)
+    with measured:
+        measured.input_tokens = 5
+    with measured:
+        pass
+
+    assert session.counts == [Counts(input_tokens=5), UNCOUNTED]
+
+
+def test_each_call_of_a_decorated_function_is_the_tenants():
+    session = Windowed()
+
+    @measure("m", tenant="acme", session=session)
+    def infer():
+        return 1
+
+    assert infer() + infer() == 2
+    assert session.tenants == ["acme", "acme"]
 
 
 def test_the_package_offers_measure_and_nothing_else_by_accident():

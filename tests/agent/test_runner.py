@@ -119,9 +119,18 @@ def test_killed_by_a_signal_the_agent_ends_by_the_same(home, number):
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"])
 def test_signals_are_passed_on_to_the_command(home, name):
-    process = home.start("run", "--wait", "0", "--", *python(WAIT_FOR_SIGNAL.format(name=name)))
+    number = getattr(signal, name)
+    process = home.start(
+        "run",
+        "--wait",
+        "0",
+        "--",
+        *python(WAIT_FOR_SIGNAL.format(name=name)),
+        # The tests themselves may run where SIGHUP is ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
     assert process.stdout.readline() == "ready\n"
-    process.send_signal(getattr(signal, name))
+    process.send_signal(number)
     output, _ = process.communicate(timeout=30)
 
     assert output == f"got {name}\n"

@@ -14,8 +14,8 @@ from tests.attacks.catalogue import attack, of_response
 from tests.fakes.issuer import posted
 from tests.fakes.verifier import ENGINES, FixedClock, MemoryFetcher, World
 from tests.issuer.conftest import furnished, open_site, site, site_url  # noqa: F401 - fixtures
-from verifier.app import create_app
 from verifier.settings import Settings
+from verifier.web.app import create_app
 
 WORLD = World()
 GOOD = json.dumps({"verifiableCredential": WORLD.credential()}).encode()
@@ -141,7 +141,7 @@ FORWARDED = (
 )
 
 
-@attack("VU007", "reject:429")
+@attack("VU007", "reject:429", heavy="it opens an issuer for each spelling")
 async def test_a_forwarded_address_buys_no_further_request(expected, open_site):  # noqa: F811
     for spelled in FORWARDED:
         with opened(rate_per_minute=3) as client:

@@ -11,7 +11,7 @@ from tests.attacks.edits import EVIDENCE, GOOD, WORLD, encoded, hostile, ours, r
 from tests.fakes.foreign import foreign
 from tests.fakes.verifier import World, edited, judge_presentation, presentation, put
 from tests.fakes.windows import window_of
-from verifier.claims import IT_BOUNDARIES
+from verifier.claims.arithmetic import IT_BOUNDARIES
 from verifier.render import show
 
 waits("transparency log", "VK016")

@@ -27,7 +27,7 @@ from tests.fakes.verifier import (
     signer,
 )
 from verifier import document
-from verifier.canonicalize import canonical_nquads
+from verifier.rdf.canonicalize import canonical_nquads
 from verifier.suites.json_web_signature_2020 import create_proof
 from verifier.verify import verify_credential
 

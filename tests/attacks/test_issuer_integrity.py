@@ -29,7 +29,7 @@ from tests.fakes.did import signer as signer_for
 from tests.fakes.issuer import PUBLIC_URL, START, posted
 from tests.fakes.stored import furnish, issued
 from tests.issuer import conftest as running
-from verifier.canonicalize import InProcess
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020
 
 furnished, site_postgres, site_url = running.furnished, running.site_postgres, running.site_url

@@ -21,8 +21,8 @@ from tests.attacks.catalogue import attack
 from tests.fakes.fused import Fuse, FusedCanonicalizer, FusedClock, FusedRandomness, FusedSigner
 from tests.fakes.issuer import PUBLIC_URL, FixedClock, posted
 from tests.issuer import conftest as running
-from verifier.canonicalize import InProcess
 from verifier.case import Engines
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020
 
 furnished, site_postgres, site_url = running.furnished, running.site_postgres, running.site_url

@@ -203,8 +203,8 @@ async def open_patient_site(site_url):
 
 
 _BOUND = (
-    "more energy than the registered power limit allows is refused, not flagged (docs/api.md); constant and repeated "
-    "readings show in windows only, which are not built"
+    "more energy than the registered power limit allows is refused, not flagged (docs/api.md); readings that stay the "
+    "same are not looked for, since an idle accelerator's do"
 )
 
 

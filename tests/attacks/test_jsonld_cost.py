@@ -13,11 +13,11 @@ from tests.attacks.edits import EVIDENCE, FOREIGN, GOOD, WORLD, encoded, put_int
 from tests.fakes.documents import clique, ring
 from tests.fakes.verifier import ENGINE, NOW, FixedClock, MemoryFetcher, edited, judge_presentation, presentation, put
 from verifier import document
-from verifier.app import create_app
 from verifier.case import Engines
+from verifier.rdf.worker import WorkerLimits, WorkerPool
 from verifier.settings import Settings
 from verifier.verify import verify_credential
-from verifier.worker import WorkerLimits, WorkerPool
+from verifier.web.app import create_app
 
 # --- what costs too much -------------------------------------------------------------------------------------
 

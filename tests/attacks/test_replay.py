@@ -12,11 +12,11 @@ from litestar.testing import TestClient
 from tests.attacks.catalogue import Outcome, attack
 from tests.attacks.shown import GOOD, SHOWN, WORLD, changed, shown, verdict
 from tests.fakes.verifier import ENGINES, NOW, FixedClock, MemoryFetcher, edited, presentation, put
-from verifier.app import create_app
-from verifier.challenges import Challenges
 from verifier.presentation import Standing
 from verifier.settings import Settings
 from verifier.verify import Expectation
+from verifier.web.app import create_app
+from verifier.web.challenges import Challenges
 
 
 class Service:

@@ -6,20 +6,18 @@ import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tests.attacks.catalogue import attack, of_response, waits
+from cryptography import x509
+
+from tests.attacks.catalogue import attack, of_response
 from tests.fakes import tpm_maker as maker
 from tests.fakes.issuer import body, signed
 from tests.fakes.soft_tpm import P384, RSASSA, SHA1, SoftTpm, composite
-from tests.fakes.soft_tpm_site import EK_KEY, MAKER, Attestation, send, soft_node, trust_maker
+from tests.fakes.soft_tpm_site import ATTEST, EK_KEY, MAKER, Attestation, SoftEk, send, soft_node, trust_maker
 from tests.fakes.tpm_site import token_for
 from tests.issuer import conftest as running
 from tests.vectors import ROOT
 
 furnished, site_url, site = running.furnished, running.site_url, running.site
-
-ATTEST = "/api/v1/nodes/attest"
-
-waits("the agent's behaviour without its TPM", "IQ012")
 
 
 async def test_what_each_attack_begins_from_is_accepted(site):
@@ -106,11 +104,17 @@ async def test_a_weak_or_foreign_signature_scheme_is_refused(expected, site):
         zero = struct.pack(">HH", 0x0018, 0x000B) + 2 * (struct.pack(">H", len(number)) + number)
         answer = await send(site, node, sign=lambda tpm, raw, zero=zero: zero)
         assert answer.status_code in {400, 401}
-    for other in (SoftTpm(curve=P384, key_curve=P384), SoftTpm(seed=9)):
+    # P-224 and SHA-1 of the key itself: neither enrolled, nor taken for the key that is.
+    weak = (SoftTpm(curve=0x0002), SoftTpm(hash_algorithm=SHA1), SoftTpm(scheme=RSASSA, hash_algorithm=SHA1))
+    for other in (*weak, SoftTpm(curve=P384, key_curve=P384), SoftTpm(seed=9)):
         node.tpm = other
         expected.met_by(of_response(await send(site, node)))
     node.tpm = honest
     assert (await send(site, node)).status_code == 201
+    await trust_maker(site)
+    request = Attestation(await token_for(site))
+    for key in weak:
+        expected.met_by(of_response(await site.post(ATTEST, replace(request, ak_public=key.public).body())))
 
 
 _EMULATED = "design.md: 403 at enrolment; an emulator's CA that an operator added by hand counts as tpm-emulated"
@@ -138,10 +142,11 @@ async def test_a_tpm_of_an_unknown_maker_does_not_enrol(expected, site):
     )
     for certificate in hostile:
         expected.met_by(of_response(await site.post(ATTEST, replace(request, ek_certificate=certificate).body())))
-    store = site.store()
-    node = await soft_node(site)
-    await store.close()
-    assert node.node_id == "node-70"
+    # One TPM speaks for one node, whatever key it signs with.
+    await SoftEk(site).enrolled()
+    for seed in (7, 9):
+        again = Attestation(await token_for(site, "node-78"), ak_public=SoftTpm(seed=seed).public)
+        expected.met_by(of_response(await site.post(ATTEST, again.body())))
 
 
 _READABLE = "400 is for what cannot be read; a certificate that can be read and is not an endorsement key's is 403"
@@ -161,6 +166,14 @@ async def test_a_certificate_that_cannot_be_read_is_malformed(expected, site):
         bytes(4096),
         b"\x30\x84\xff\xff\xff\xff" + good,
         good + good,
+        # An extended key usage that is there, and empty.
+        maker.ek_certificate(
+            MAKER,
+            EK_KEY,
+            uses=("key_agreement",),
+            purposes=(),
+            more=[(x509.UnrecognizedExtension(x509.ExtendedKeyUsage.oid, b"\x30\x00"), False)],
+        ),
     )
     for certificate in hostile:
         expected.met_by(of_response(await site.post(ATTEST, replace(request, ek_certificate=certificate).body())))
@@ -182,18 +195,27 @@ async def test_a_certificate_of_a_megabyte_is_too_large(expected, site):
 
 
 @attack("IQ011", "reject:403")
-async def test_a_challenge_that_is_over_or_another_s_or_unknown_opens_nothing(expected, site):
+async def test_a_challenge_that_is_over_or_answered_or_another_s_opens_nothing(expected, site):
     await trust_maker(site)
-    request = Attestation(await token_for(site))
-    first = (await site.post(ATTEST, request.body())).json()
-    second = (await site.post(ATTEST, request.body())).json()
-    opening = {"attest": "AAAA", "signature": "AAAA", "pcrs": {"sha256": {}}, "nonce": first["nonce"]}
-    wrong = {"secret": "A" * 43, "opening": opening}
-    paths = [f"{ATTEST}/{first['enrolment_id']}", f"{ATTEST}/{first['enrolment_id']}", f"{ATTEST}/{'A' * 22}"]
-    for path in paths:
-        expected.met_by(of_response(await site.post(path, wrong)))
+    node, token = SoftEk(site), await token_for(site)
+    first, second, third, used = [await node.challenged(token) for _ in range(4)]
+    right = node.answer(first)
+    expected.met_by(
+        # The right answer, to another challenge of the same TPM; a false one; after which the right one is late too.
+        of_response(await node.sent(second, right)),
+        of_response(await node.sent(second, node.answer(second))),
+        of_response(await node.sent(first, right | {"secret": "A" * 43})),
+        of_response(await node.sent(first, right)),
+        of_response(await node.sent({"enrolment_id": "A" * 22}, right)),
+    )
+    # That of another TPM's challenge, for another node.
+    stranger = SoftEk(site, seed=9, node_id="node-78")
+    theirs = await stranger.challenged(await token_for(site, "node-78"))
+    expected.met_by(of_response(await node.sent(theirs, node.answer(used))))
+    assert (await node.sent(used, node.answer(used))).status_code == 201
+    expected.met_by(of_response(await node.sent(used, node.answer(used))))
     site.clock.advance(timedelta(seconds=61))
-    expected.met_by(of_response(await site.post(f"{ATTEST}/{second['enrolment_id']}", wrong)))
+    expected.met_by(of_response(await node.sent(third, node.answer(third))))
 
 
 @attack("IQ014", "documented residual risk; PCR/IMA evidence only")

@@ -29,7 +29,7 @@ from schemas.opening_quote import parse_boot_event
 from schemas.window_header import Accelerator
 from schemas.window_record import WindowRecord, decode_records
 from tests.fakes.agent import WALL, HandClock
-from verifier.attestation import chain
+from verifier.attestation import chain, chain_gap
 from verifier.attestation.attestation_key import AttestationKey
 from verifier.attestation.software import check_software_window
 from verifier.attestation.window import CheckedWindow, check_opening, check_window
@@ -87,9 +87,10 @@ class WindowIssuer:
 
     def _state(self, window: CheckedWindow, boot_event: dict[str, Any] | None) -> chain.ChainState:
         if not isinstance(self.key, AttestationKey):
-            return self.state or chain.begin_software(self.node_id, self.key, start=window.header.boot.epoch[0])
+            begun = chain.begin_software(self.node_id, self.key, start=window.header.boot.epoch[0])
+            return chain_gap.before(self.state or begun, window).state
         if boot_event is None:
-            return self.state
+            return chain_gap.before(self.state, window).state
         quote = parse_boot_event(jcs.canonical_bytes(boot_event)).opening
         opening = check_opening(
             quote.attest_bytes,
@@ -101,16 +102,20 @@ class WindowIssuer:
         )
         if self.state is None:
             return chain.begin(self.node_id, opening).state
-        return chain.open_epoch(self.state, opening).state
+        return chain_gap.before(self.state, window, opening).state
 
     def _answer(self, window: CheckedWindow) -> dict[str, Any]:
-        nonces = [base64url.encode(os.urandom(32)) for _ in range(self.nonces_each)]
-        self.outstanding |= set(nonces)
         return {
             "credential": f"https://oracle.example/windows/{window.digest}",
             "window": window.digest,
-            "nonces": nonces,
+            "nonces": self.give_nonces(),
         }
+
+    def give_nonces(self) -> list[str]:
+        """Return nonces that windows may carry."""
+        nonces = [base64url.encode(os.urandom(32)) for _ in range(self.nonces_each)]
+        self.outstanding |= set(nonces)
+        return nonces
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -121,6 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.issuer.requests.append((self.path, headers, body))
+        if self.path == "/api/v1/nonces":
+            self._answer(201, {"nonces": self.issuer.give_nonces()})
+            return
         with self.issuer.lock:
             step = self.issuer.script.pop(0) if self.issuer.script else "take"
         if step == "hang":

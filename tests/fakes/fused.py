@@ -15,7 +15,7 @@ from did.algorithms import Algorithm
 from did.signing import Signer
 from schemas.strict_json import JsonObject
 from tests.fakes.issuer import FixedClock
-from verifier.canonicalize import InProcess
+from verifier.rdf.canonicalize import InProcess
 
 
 class Fuse:

@@ -26,10 +26,10 @@ from schemas import base64url, json_schema, telemetry, times
 from schemas.strict_json import JsonObject
 from tests.fakes.did import signer as signer_for
 from tests.vectors import FORMATS
-from verifier.canonicalize import InProcess
 from verifier.case import Engines
 from verifier.evidence import Evidence, Fetched
 from verifier.policy import Policy
+from verifier.rdf.canonicalize import InProcess
 from verifier.report import Report
 from verifier.verify import verify_credential
 

@@ -70,3 +70,27 @@ def _cfb(key, plain):
         out += mixed
         previous = mixed.ljust(16, b"\0")
     return out
+
+
+def activate_credential(
+    ek: Public, private: ec.EllipticCurvePrivateKey, ak_name: bytes, blob: bytes, encrypted: bytes
+) -> bytes:
+    """Return the secret as TPM2_ActivateCredential would, of an ECC endorsement key; both parts with their sizes."""
+    name, algorithm = _HASHES[ek.name_algorithm]
+    length = (private.key_size + 7) // 8
+    x, y = encrypted[4 : 4 + length], encrypted[-length:]
+    passing = ec.EllipticCurvePublicKey.from_encoded_point(private.curve, b"\x04" + x + y)
+    own = private.public_key().public_numbers().x.to_bytes(length, "big")
+    seed = _kdfe(name, private.exchange(ec.ECDH(), passing), x, own)
+    integrity, identity = blob[4 : 4 + algorithm.digest_size], blob[4 + algorithm.digest_size :]
+    integrity_key = _kdfa(name, seed, b"INTEGRITY", b"", algorithm.digest_size * 8)
+    if integrity != hmac.digest(integrity_key, identity + ak_name, name):
+        raise ValueError("the TPM would answer TPM_RC_INTEGRITY")
+    key = _kdfa(name, seed, b"STORAGE", ak_name, ek.key.symmetric.key_bits)
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    plain, previous = b"", bytes(16)
+    for start in range(0, len(identity), 16):
+        block = identity[start : start + 16]
+        plain += bytes(a ^ b for a, b in zip(block, encryptor.update(previous), strict=False))
+        previous = block.ljust(16, b"\0")
+    return plain[2:]

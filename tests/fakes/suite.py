@@ -9,7 +9,7 @@ from did.keys import PublicKey
 from did.local import did_key, resolve
 from tests.fakes.did import signer
 from tests.fakes.documents import unsecured
-from verifier.canonicalize import InProcess
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020 as suite
 
 CREATED = "2026-11-20T20:00:12Z"

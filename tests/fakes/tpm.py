@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from agent.tpm.client import Tpm
+from agent.tpm.constants import Handle
 from schemas.tpm.algorithms import TpmAlg, TpmEcc
 from schemas.tpm.public import Public, RsaKey
 from schemas.tpm.signature import EccSignature, parse_signature
@@ -23,7 +24,9 @@ _CURVES = {TpmEcc.NIST_P256: ec.SECP256R1(), TpmEcc.NIST_P384: ec.SECP384R1()}
 class MakersCommand(IntEnum):
     """What a TPM's maker or owner does, and the agent never."""
 
+    EVICT_CONTROL = 0x120
     CLEAR = 0x126
+    NV_DEFINE_SPACE = 0x12A
     NV_WRITE = 0x137
     PCR_RESET = 0x13D
 
@@ -34,6 +37,11 @@ class MakersCommand(IntEnum):
 
 LOCKOUT = 0x4000000A
 """The hierarchy that clears a TPM."""
+
+
+def evict_control(tpm: Tpm, key: int, persistent: int) -> None:
+    """Keep the key of handle ``key`` under a persistent handle; of a persistent one: remove it."""
+    tpm.run(MakersCommand.EVICT_CONTROL, (Handle.OWNER, key), (tpm.owner,), uint32(persistent))
 
 
 def answer(code: int = 0, body: bytes = b"", *, tag: int = 0x8001, size: int | None = None) -> bytes:

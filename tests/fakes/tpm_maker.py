@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from issuer.tpm import ek_public
-from issuer.tpm.certificate import parse_certificate
-from issuer.tpm.trust import CertificatePool, TrustedRoot
+from schemas.tpm.ek_templates import EK_AREAS
 from schemas.tpm.public import Public
+from verifier.endorsement.certificate import parse_certificate
+from verifier.endorsement.trust import CertificatePool, TrustedRoot
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BEGIN, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 EK_PURPOSE = ObjectIdentifier("2.23.133.8.1")
 MANUFACTURER, MODEL, FIRMWARE = (ObjectIdentifier(f"2.23.133.2.{number}") for number in (1, 2, 3))
 CURVES = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
-TEMPLATES = ek_public._TEMPLATES
+TEMPLATES = EK_AREAS
 
 
 @cache

@@ -20,14 +20,15 @@ from agent.windows.sign import tpm_identity
 from issuer.enrolment import invite
 from issuer.node_details import NodeDetails
 from issuer.store.tpms import StoredCertificate
-from issuer.tpm.certificate import parse_certificate
 from schemas import base64url, digests, times
 from schemas.cmw import WindowEvidence, build_evidence
-from schemas.window_header import quote_qualification
+from schemas.opening_quote import BootEvent, build_boot_event, opening_of
+from schemas.window_header import opening_qualification, quote_qualification
 from tests.fakes import soft_tpm
 from tests.fakes.agent import HandClock
 from tests.fakes.soft_tpm import canonical, domain, lines
-from tests.issuer.tpm.bundles import blocks
+from tests.verifier.endorsement.bundles import blocks
+from verifier.endorsement.certificate import parse_certificate
 
 
 class SiteTransport:
@@ -99,7 +100,17 @@ class TpmNode:
         self.chain.wall_us = max(times.to_microseconds(site.clock.now()) - 60_000_000, node.end_us)
         return node
 
-    def body(self, count: int = 2, nonce: str | None = None, **changes: Any) -> bytes:
+    def boot_event(self) -> bytes:
+        """Return the opening quote of the epoch that the emulator is in."""
+        with open_quoter(parse(self.uri), self.home.ak_file) as quoter:
+            made = quoter.open(opening_qualification(self.chain.previous, b""))
+            ak = tpm_identity(quoter.ak.public, self.chain.node_id).ak
+        opening = opening_of(made.attest, made.signature, made.pcr_values, previous=self.chain.previous)
+        return build_boot_event(BootEvent(v=1, node_id=self.chain.node_id, ak=ak, opening=opening))
+
+    def body(
+        self, count: int = 2, nonce: str | None = None, *, boot_event: bytes | None = None, **changes: Any
+    ) -> bytes:
         """Return the request for the next window, in gzip, its quote made by the emulator."""
         own = [
             {name: value for name, value in one.items() if name != "tenant_id"}
@@ -128,7 +139,8 @@ class TpmNode:
         self.chain.sequence, self.chain.previous = members["sequence"] + 1, digests.encode(digest)
         self.chain.wall_us = members["end_us"]
         self.chain.counter_mj = members["accelerators"][-1]["counter_end_mj"]
-        return gzip.compress(b'{"evidence":' + evidence + b"}\n" + lines(*own), 1, mtime=0)
+        event = b"" if boot_event is None else b'"boot_event":' + boot_event + b","
+        return gzip.compress(b"{" + event + b'"evidence":' + evidence + b"}\n" + lines(*own), 1, mtime=0)
 
     def _energies(self, own: list[dict[str, Any]]) -> dict[str, Any]:
         """Return figures that an accelerator of 700 W can have in a tenth of a second."""

@@ -17,11 +17,11 @@ from schemas import base64url, digests, jcs, json_schema, status, telemetry
 from schemas.strict_json import JsonObject
 from tests.vectors import FORMATS
 from verifier import document
-from verifier.canonicalize import InProcess
 from verifier.case import Engines
 from verifier.errors import FetchFailedError
 from verifier.evidence import Evidence, Fetched, absent
 from verifier.policy import Policy
+from verifier.rdf.canonicalize import InProcess
 from verifier.report import Report, findings_of
 from verifier.suites.json_web_signature_2020 import create_proof
 from verifier.verify import Expectation, verify_credential, verify_presentation

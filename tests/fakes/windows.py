@@ -18,6 +18,7 @@ from schemas.cmw import build_evidence
 from schemas.enrolment_record import EnrolmentRecord
 from schemas.opening_quote import opening_of
 from schemas.strict_json import JsonObject
+from tests.fakes import tpm_maker as maker
 from tests.fakes.soft_tpm import Made, Node, canonical, domain, record
 from tests.fakes.verifier import NODE, ORIGIN, World, example, fetched
 from verifier.evidence import Evidence
@@ -26,10 +27,17 @@ FIRST: Final = 41
 SALT: Final = "aaK4r0W5Z2Rvt0ifwucGfw"
 TENANT: Final = "did:web:tenant-b.example"
 PUE, INTENSITY = Decimal("1.12"), Decimal("195.03")
-EK_PUBLIC: Final = bytes.fromhex(
-    "0001000b000300b20020837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa00060080004300100800000000000100"
-) + bytes(range(256))
-CERTIFICATE: Final = b"\x30\x82\x00\x04maker"
+EK_PUBLIC: Final = maker.area("L-2", maker.private_key("p256", "ek").public_key()).encode()
+EK_ROOT: Final = maker.authority("A maker's root")
+_EK_CA: Final = maker.authority("A maker's CA", EK_ROOT)
+CERTIFICATE: Final = maker.ek_certificate(
+    _EK_CA,
+    maker.private_key("p256", "ek").public_key(),
+    uses=("key_agreement",),
+    names=maker.tpm_names("id:49465800", "SLB9672"),
+)
+CERTIFICATES: Final = (CERTIFICATE, _EK_CA.raw, EK_ROOT.raw)
+"""From the endorsement key's to the root."""
 
 _GRID: Final = (
     "pue",
@@ -167,7 +175,7 @@ class WindowWorld:
                 "manufacturer": "IFX",
                 "ek": digests.digest(EK_PUBLIC),
                 "ek_public": base64url.encode(EK_PUBLIC),
-                "ek_certificates": (digests.digest(CERTIFICATE),),
+                "ek_certificates": tuple(map(digests.digest, CERTIFICATES)),
                 "ak": self.node.tpm.ak,
                 "ak_public": base64url.encode(self.node.tpm.public),
                 "key": self.node.tpm.uri,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -22,15 +23,17 @@ from issuer.addresses import Addresses
 from issuer.http.query import moment_us
 from issuer.routes import nodes
 from issuer.store.records import Reserved
+from issuer.windows import compression
 from schemas import jcs, strict_json, times
 from tests.fakes.agent import HandClock
 from tests.fakes.issuer import DID, PUBLIC_URL, START, node_signer
 from tests.fakes.verifier import ENGINE
+from tests.fakes.zstd import zstd
 from tests.fuzz.target import target, text_of
 from tests.fuzz.targets_formats import credentials, jwks
 from tests.issuer.test_export import ROW
-from verifier.client_address import ClientAddresses
-from verifier.limits import address_identity
+from verifier.http.client_address import ClientAddresses
+from verifier.http.limits import address_identity
 from wallet.archive import Archive, read_credential
 
 _BODY_BYTES: Final = settings.Settings(public_url=PUBLIC_URL).body_max_bytes
@@ -58,6 +61,18 @@ ASKED: Final = {
     "expirationDate": "2027-11-20T00:00:00Z",
     "credentialSubject": {"id": "did:web:customer.example"},
 }
+
+
+_LINES: Final = b'{"evidence":{}}\n' * 1000
+
+
+@target("window_body", lambda: [gzip.compress(_LINES), zstd.compress(_LINES), zstd.compress(b"")])
+def _(raw: bytes) -> None:
+    start = compression.begin(raw, "zstd", 1000) if raw.startswith(b"\x28") else compression.begin(raw, "gzip", 1000)
+    content = compression.unpacked(raw)
+    assert content[:1000] == start
+    assert len(content) <= compression.MAX_INFLATED_BYTES
+    assert compression.unpacked(compression.in_gzip(raw)) == content
 
 
 @target("generic_credential", lambda: [_encoded(ASKED)], inputs=200)

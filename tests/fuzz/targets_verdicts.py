@@ -19,11 +19,11 @@ from tests.fakes.verifier import ENGINE, EXPECTED, NOW, fetched, presentation, p
 from tests.fuzz.target import target, text_of
 from tests.fuzz.targets_formats import WORLD, credentials, documents
 from verifier import addresses, document, folder
-from verifier.canonicalize import InProcess, Limits
 from verifier.case import Engines
-from verifier.context import Profile, check_contexts
 from verifier.evidence import Evidence
 from verifier.policy import Policy, read_policy
+from verifier.rdf.canonicalize import InProcess, Limits
+from verifier.rdf.context import Profile, check_contexts
 from verifier.report import Outcome, Report
 from verifier.settings import environment_of, read_settings
 from verifier.verify import refused_at_gate, verify_credential, verify_presentation

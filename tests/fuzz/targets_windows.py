@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from functools import cache
 
-from schemas import cmw, jcs, receipt, strict_json, window_header, window_record
+from schemas import base64url, cmw, jcs, receipt, strict_json, window_header, window_record
 from schemas.errors import FormatError
 from schemas.tpm.attest import parse_attest
 from schemas.tpm.public import parse_public
@@ -12,6 +13,9 @@ from schemas.tpm.signature import parse_signature
 from tests.fuzz.target import target
 from tests.vectors import FORMATS
 from verifier.attestation.attestation_key import check_attestation_key
+from verifier.audit_bundle import entry_of
+from verifier.audit_issuer import take_page
+from verifier.audit_make import Collected
 
 
 def _canonical(raw: bytes) -> bytes:
@@ -73,3 +77,21 @@ def _(raw: bytes) -> None:
 @target("tpm_signature", lambda: [_evidence().signature])
 def _(raw: bytes) -> None:
     parse_signature(raw)
+
+
+def _page() -> bytes:
+    body = b'{"evidence":' + _example("evidence.cmw.json") + b"}\n" + _example("record.json") + b"\n"
+    credential = (FORMATS / "window.vc11.json").read_text()
+    request = base64url.encode(gzip.compress(body, mtime=0))
+    return (
+        f'{{"items":[{{"sequence":41,"credential":{credential},"request":"{request}"}}],"next_cursor":null}}'.encode()
+    )
+
+
+@target("issuer_page", lambda: [_page(), b'{"items":[]}'], cpu_s=2.0)
+def _(raw: bytes) -> None:
+    collected = Collected()
+    page = take_page(raw, collected)
+    assert len([*collected.of("window")]) <= len(page.items)
+    for entry, content in collected.files.items():
+        assert entry_of(entry.kind, bytes(content), of=entry.of) == entry

@@ -31,8 +31,8 @@ from tests.fakes.issuer import posted
 from tests.fakes.verifier import ENGINES, FixedClock, MemoryFetcher, World, presentation
 from tests.fuzz.asgi import Request, ask, running
 from tests.fuzz.targets_services import ASKED, REGISTRATION
-from verifier.app import create_app
 from verifier.settings import Settings
+from verifier.web.app import create_app
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -27,10 +27,10 @@ from tests.fuzz.asgi import Request, ask, running
 from tests.fuzz.requests import broken, hostile_credential, hostile_enrolment, hostile_record
 from tests.fuzz.targets_formats import credentials, documents
 from tests.fuzz.targets_services import ASKED, REGISTRATION, STATUS_CHANGE
-from verifier.app import create_app
-from verifier.canonicalize import InProcess, Limits
 from verifier.case import Engines
+from verifier.rdf.canonicalize import InProcess, Limits
 from verifier.settings import Settings
+from verifier.web.app import create_app
 
 # Ten thousand take half a minute of a core; a busy machine may give less of one.
 pytestmark = pytest.mark.timeout(600)

@@ -45,6 +45,7 @@ MATRIX = {
     ("POST", "/api/v1/windows"): SIGNED,
     ("POST", "/api/v1/nonces"): SIGNED,
     ("GET", "/api/v1/windows/{node_id}/{epoch}/{sequence}"): "read",
+    ("GET", "/api/v1/windows/{node_id}"): "read",
     ("GET", "/api/v1/receipt/{inference_id}"): "read",
     ("POST", "/api/v1/nodes"): "admin",
     ("GET", "/api/v1/nodes"): "admin",

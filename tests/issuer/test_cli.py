@@ -448,6 +448,7 @@ def test_the_commands_are_those_that_are_promised():
         "nodes list",
         "nodes show",
         "nodes revoke",
+        "nodes accept-gap",
         "nodes tenants allow",
         "nodes tenants disallow",
         "trust tpm add",

@@ -21,9 +21,9 @@ from schemas.strict_json import JsonObject
 from schemas.telemetry import parse_telemetry
 from tests.fakes import issuer as fakes
 from tests.vectors import FORMATS
-from verifier.canonicalize import canonical_nquads
-from verifier.claims import check_claims
-from verifier.context import Profile, check_contexts
+from verifier.claims.arithmetic import check_claims
+from verifier.rdf.canonicalize import canonical_nquads
+from verifier.rdf.context import Profile, check_contexts
 
 MINIMAL: JsonObject = json.loads((FORMATS / "credential-minimal.vc11.json").read_bytes())
 RECORD = (FORMATS / "telemetry.json").read_bytes()

@@ -13,7 +13,7 @@ from schemas.strict_json import JsonObject
 from tests.fakes import issuer as fakes
 from tests.fakes.did import signer
 from tests.fakes.issuer import Works
-from verifier.canonicalize import InProcess
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites.json_web_signature_2020 import verify_proof
 
 

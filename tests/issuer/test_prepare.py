@@ -5,7 +5,7 @@ import pytest
 from issuer import credential, prepare
 from issuer.errors import LintError, PreparationSpentError
 from tests.fakes import issuer as fakes
-from verifier.canonicalize import canonical_nquads
+from verifier.rdf.canonicalize import canonical_nquads
 
 MINIMAL = "credential-minimal.vc11.json"
 

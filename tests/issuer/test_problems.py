@@ -18,9 +18,11 @@ from litestar.exceptions import (
 from did.errors import SignerError
 from issuer import problems
 from issuer.errors import KeyMismatchError
-from issuer.http.errors import RateLimitedError, UnauthenticatedError
+from issuer.http.errors import UnauthenticatedError
 from issuer.store.errors import UnavailableError
 from schemas.errors import GreenError, ParsingError
+from verifier.http.errors import RateLimitedError
+from verifier.http.problems import render
 
 INSTANCE = "urn:uuid:0"
 
@@ -31,6 +33,7 @@ _PACKAGES = [
     "issuer.errors",
     "issuer.http.errors",
     "issuer.store.errors",
+    "verifier.http.errors",
 ]
 
 
@@ -57,7 +60,7 @@ def test_every_error_of_ours_has_a_problem_document(error):
 
 
 def test_the_members_are_those_of_rfc_9457():
-    document = json.loads(problems.render(problems.problem_of(ParsingError("not JSON"), INSTANCE)))
+    document = json.loads(render(problems.problem_of(ParsingError("not JSON"), INSTANCE)))
     assert document == {
         "type": "https://www.w3.org/TR/vc-data-model#PARSING_ERROR",
         "title": "The document cannot be parsed",
@@ -74,7 +77,7 @@ def test_what_nobody_expected_tells_nothing(error):
     problem = problems.problem_of(error, INSTANCE)
     assert problem.status == 500
     assert problem.type.endswith("#INTERNAL_ERROR")
-    assert "secret" not in problems.render(problem).decode()
+    assert "secret" not in render(problem).decode()
     assert problems.is_fault(error)
 
 
@@ -126,7 +129,7 @@ def test_headers_come_with_their_errors():
 def test_a_signing_key_that_fails_is_a_fault_that_may_pass_and_names_no_file(error):
     problem = problems.problem_of(error, INSTANCE)
     assert (problem.status, problem.type.rpartition("#")[2]) == (503, "SIGNING_KEY_UNAVAILABLE")
-    assert "root.pem" not in problems.render(problem).decode()
+    assert "root.pem" not in render(problem).decode()
     assert int(problems.headers_of(error)["retry-after"]) >= 10
     assert problems.is_fault(error)
 

@@ -17,7 +17,7 @@ from schemas import base64url, strict_json
 from schemas import status as status_format
 from tests.fakes.issuer import node_signer
 from tests.fakes.issuer_server import START_TIMEOUT_S, Server, fresh_record, furnished, post
-from verifier.canonicalize import InProcess
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020
 
 pytestmark = pytest.mark.network

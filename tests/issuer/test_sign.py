@@ -12,7 +12,7 @@ from issuer.errors import PreparationSpentError, SignatureFaultError
 from issuer.prepare import PreparedCredential
 from tests.fakes import issuer as fakes
 from tests.fakes.did import BrokenSigner, signer
-from verifier.canonicalize import InProcess
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites.json_web_signature_2020 import verify_proof
 
 CREATED = datetime(2026, 11, 20, 20, 1, 6, 999_999, tzinfo=UTC)

@@ -16,13 +16,13 @@ from schemas import status, times
 from tests.fakes import issuer as fakes
 from tests.fakes.did import signer
 from tests.fakes.issuer import Works
-from verifier.canonicalize import InProcess
 from verifier.case import Case
 from verifier.document import parse
 from verifier.evidence import Evidence
 from verifier.policy import Policy
+from verifier.rdf.canonicalize import InProcess
 from verifier.settings import Settings as FetchSettings
-from verifier.status_list import read_bit
+from verifier.status_lists.status_list import read_bit
 from verifier.suites.json_web_signature_2020 import verify_proof
 
 

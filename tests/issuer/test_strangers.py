@@ -16,8 +16,8 @@ from schemas.strict_json import JsonObject
 from tests.fakes import issuer as fakes
 from tests.fakes.issuer import Works
 from verifier import errors
-from verifier.canonicalize import InProcess
 from verifier.case import Engines
+from verifier.rdf.canonicalize import InProcess
 
 ASKED: JsonObject = {
     "@context": [pinned.CREDENTIALS_V1],

@@ -11,7 +11,7 @@ from schemas.opening_quote import BootEvent, build_boot_event, opening_of
 from schemas.window_record import encode_records
 from tests.fakes.soft_tpm import Made
 from tests.fakes.verifier import ENGINES, NOW, World
-from tests.fakes.windows import CERTIFICATE, WindowWorld
+from tests.fakes.windows import CERTIFICATES, EK_ROOT, WindowWorld
 from verifier.attestation.freshness import IssuedNonce
 from verifier.audit import audit
 from verifier.audit_bundle import open_bundle, write_bundle
@@ -19,7 +19,9 @@ from verifier.audit_make import collect
 from verifier.policy import Policy
 
 CREATED = "2026-11-20T21:00:00Z"
-AUDITOR = Policy(trust_evidence=True, trusted_issuers=("did:web:oracle.example",))
+AUDITOR = Policy(
+    trust_evidence=True, trusted_issuers=("did:web:oracle.example",), tpm_roots={EK_ROOT.fingerprint: "hardware"}
+)
 
 
 def nonces(*made: Made, **changes: object) -> bytes:
@@ -53,7 +55,8 @@ def files_of(place: WindowWorld) -> dict[str, bytes]:
             found[f"n{made.header['sequence']}"] = encode_records(made.records.records)
             found[f"r{made.header['sequence']}"] = json.dumps(place.receipt(made)).encode()
             found[f"i{made.header['sequence']}"] = json.dumps(place.inference(made)).encode()
-    found["enrolment"], found["certificate.der"] = place.enrolment, CERTIFICATE
+    found["enrolment"] = place.enrolment
+    found |= {f"c{number}": raw for number, raw in enumerate(CERTIFICATES)}
     found["log"] = nonces(*place.made)
     for number, (_, _, entry) in enumerate(place.world.evidence().items()):
         found[f"e{number}"] = entry.body or b""

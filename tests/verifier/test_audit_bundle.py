@@ -123,13 +123,27 @@ def test_a_file_larger_than_its_kind_may_be_is_damaged(tmp_path):
         bundle.read(large)
 
 
-def test_more_files_than_are_read_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(audit_bundle, "MAX_FILES", 2)
+def test_more_files_than_are_read_are_refused(tmp_path):
     members = {f"x{number}__json": b"{}" for number in range(4)}
-    with pytest.raises(ResourceLimitError, match="files"):
-        opened(written(tmp_path / "b.zip", manifest__json=MANIFEST, **members))
-    with pytest.raises(UsageError, match="files"):
-        write_bundle(tmp_path / "c.zip", {entry_of("key", bytes([n])): bytes([n]) for n in range(3)}, created=CREATED)
+    path = written(tmp_path / "b.zip", manifest__json=MANIFEST, **members)
+    with pytest.raises(ResourceLimitError, match="5 files"), open_bundle(path, max_files=2):
+        pass
+    three = {entry_of("key", bytes([n])): bytes([n]) for n in range(3)}
+    with pytest.raises(UsageError, match="3 files"):
+        write_bundle(tmp_path / "c.zip", three, created=CREATED, max_files=2)
+    write_bundle(tmp_path / "d.zip", three, created=CREATED, max_files=3)
+    with open_bundle(tmp_path / "d.zip", max_files=3) as bundle:
+        assert len(bundle.manifest.files) == 3
+
+
+def test_a_file_that_is_changed_while_it_is_packed_is_told(tmp_path):
+    (tmp_path / "x").write_bytes(b"{}")
+    (tmp_path / "y").write_bytes(b"{} ")
+    write_bundle(tmp_path / "b.zip", {KEY: tmp_path / "x"}, created=CREATED)
+    with open_bundle(tmp_path / "b.zip") as bundle:
+        assert bundle.read(KEY) == b"{}"
+    with pytest.raises(UsageError, match="was changed"):
+        write_bundle(tmp_path / "c.zip", {KEY: tmp_path / "y"}, created=CREATED)
 
 
 def test_a_directory_that_says_to_be_huge_is_not_read(tmp_path):

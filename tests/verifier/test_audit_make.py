@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from schemas import digests
 from schemas.window_record import encode_record
 from tests.fakes.soft_tpm import Node
 from tests.fakes.verifier import MemoryFetcher, telemetry_record
-from tests.fakes.windows import CERTIFICATE, WindowWorld, software_header, software_token
+from tests.fakes.windows import CERTIFICATE, CERTIFICATES, WindowWorld, software_header, software_token
 from tests.verifier.bundles import boot_event, files_of, folder_of, node_of, nonces
-from verifier import audit_make
 from verifier.audit_make import collect, complete, recognize
 from verifier.errors import UsageError
 
@@ -66,10 +66,9 @@ def test_a_folder_without_windows_makes_no_bundle(tmp_path):
         collect(folder_of(tmp_path / "x", {"a": b"{}"}))
 
 
-def test_more_files_than_a_bundle_has_are_refused(tmp_path, place, monkeypatch):
-    monkeypatch.setattr(audit_make, "MAX_FILES", 3)
+def test_more_files_than_a_bundle_has_are_refused(tmp_path, place):
     with pytest.raises(UsageError, match="several bundles"):
-        collect(folder_of(tmp_path / "x", files_of(place)))
+        collect(folder_of(tmp_path / "x", files_of(place)), max_files=3)
 
 
 def test_links_are_left_out(tmp_path, place):
@@ -85,13 +84,24 @@ async def test_what_the_folder_does_not_have_is_fetched_once(tmp_path, place):
     windows = {name: raw for name, raw in files_of(place).items() if name.startswith(("w", "r", "i"))}
     enrolment = json.loads(windows["w0"])["evidence"][0]["enrolmentDigest"]
     served = place.world.served() | {f"{place.world.base}/enrolments/{enrolment}": place.enrolment}
-    served |= {f"{place.world.base}/evidence/{name}": raw for name, raw in place.attachments.items()}
+    beside = place.attachments | {digests.digest(raw): raw for raw in CERTIFICATES}
+    served |= {f"{place.world.base}/evidence/{name}": raw for name, raw in beside.items()}
     fetcher = MemoryFetcher(served)
     collected = collect(folder_of(tmp_path / "x", windows))
     assert await complete(collected, fetcher) == []
     assert len(fetcher.asked) == len(set(fetcher.asked))
     kinds = {entry.kind for entry in collected.files}
     assert {"did-document", "status-list", "enrolment"} <= kinds
+    assert {entry.digest for entry in collected.of("ek-certificate")} == set(map(digests.digest, CERTIFICATES))
+
+
+async def test_the_certificates_of_an_enrolment_in_the_folder_are_fetched_too(tmp_path, place):
+    files = {name: raw for name, raw in files_of(place).items() if raw not in CERTIFICATES[1:]}
+    served = {f"{place.world.base}/evidence/{digests.digest(raw)}": raw for raw in CERTIFICATES}
+    fetcher = MemoryFetcher(served)
+    collected = collect(folder_of(tmp_path / "x", files))
+    assert await complete(collected, fetcher) == []
+    assert fetcher.asked == [f"{place.world.base}/evidence/{digests.digest(raw)}" for raw in CERTIFICATES[1:]]
 
 
 async def test_what_cannot_be_had_is_told(tmp_path, place):

@@ -25,7 +25,6 @@ from verifier.presentation import Expectation
 from verifier.report import (
     MAX_DETAIL,
     MAX_LISTED,
-    MAX_PROBLEMS,
     Finding,
     Outcome,
     Report,
@@ -39,8 +38,8 @@ from verifier.report import (
     undecided,
     warning,
 )
-from verifier.routes.verification import _answer
 from verifier.verify import refused_at_gate, verify_presentation
+from verifier.web.verdict import MAX_NAMED, answer
 
 SPEC = Spec("a rule", "https://rule.example/")
 LONG = "did:example:" + "x" * 50_000
@@ -125,9 +124,9 @@ def test_a_thousand_credentials_do_not_repeat_a_long_holder():
     }
     report = judged(value)
     assert len(report.credentials) == 1000
-    assert len(_answer(report).content) < 5_000_000
+    assert len(answer(report).content) < 5_000_000
     value["holder"] = LONG
-    assert len(_answer(judged(value)).content) < 20_000
+    assert len(answer(judged(value)).content) < 20_000
 
 
 def case(space=None):
@@ -170,11 +169,11 @@ def test_of_very_many_problems_the_first_are_named_outside_of_the_report():
     refused = report(checks=tuple(conclude("status", SPEC, [failed(RevokedError(str(n)))]) for n in range(1000)))
     whole = report(checks=(conclude("credentials", SPEC, [failed(ExpiredError("own"))]),), credentials=(refused,))
     assert len(whole.problems) == 1001
-    content = json.loads(_answer(whole).content)
+    content = json.loads(answer(whole).content)
     for member in ("problemDetails", "errors"):
-        assert len(content[member]) == MAX_PROBLEMS + 1
+        assert len(content[member]) == MAX_NAMED + 1
     assert content["errors"][0] == "own"
-    assert content["errors"][-1] == f"the report has {1001 - MAX_PROBLEMS} more"
+    assert content["errors"][-1] == f"the report has {1001 - MAX_NAMED} more"
     assert content["problemDetails"][-1]["type"].endswith("#NOT_LISTED")
 
 

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from tests.fakes.verifier import World
-from tests.fakes.windows import WindowWorld
+from tests.fakes.windows import EK_ROOT, WindowWorld
 from tests.verifier.bundles import AUDITOR, files_of, folder_of, node_of
 from verifier import cli
 from verifier.evidence import Evidence
 from verifier.folder import load_folder, save
 
 AT = "2026-11-20T21:00:00Z"
+TRUSTED = ("--trust-evidence", "--policy", "audit.toml", "--at", AT)
 OFFLINE = ("--offline", "--evidence", "evidence", "--trust-evidence", "--no-state", "--at", AT)
 
 
@@ -135,6 +136,7 @@ def bundle(*arguments):
 def june(place, windows):
     folder_of(place / "june" / "deeper", files_of(windows[0]))
     (place / "june" / "notes.txt").write_text("not for the bundle")
+    (place / "audit.toml").write_text(f'[tpm_roots]\n"{EK_ROOT.fingerprint}" = "hardware"\n')
     assert bundle("make", "june", "--offline", "--out", "june.zip") == 0
     return place
 
@@ -142,7 +144,7 @@ def june(place, windows):
 def test_a_bundle_is_made_of_a_folder_and_verified_without_a_network(june, capsys):
     assert bundle("make", "june", "--offline", "--out", "again.zip") == 0
     assert "notes.txt is left out" in capsys.readouterr().err
-    assert bundle("verify", "june.zip", "--trust-evidence", "--at", AT) == 0
+    assert bundle("verify", "june.zip", *TRUSTED) == 0
     out = capsys.readouterr().out
     assert out.startswith("✓ VERIFIED")
     assert "3: 0 to 2, none missing" in out
@@ -156,12 +158,12 @@ def test_a_bundle_without_trust_is_inconclusive(june, capsys):
 
 def test_the_report_of_a_bundle_is_canonical_json(june, capsysbinary):
     capsysbinary.readouterr()
-    assert bundle("verify", "june.zip", "--trust-evidence", "--at", AT, "--json") == 0
+    assert bundle("verify", "june.zip", *TRUSTED, "--json") == 0
     out = capsysbinary.readouterr().out
     report = json.loads(out)
     assert (report["outcome"], report["at"], report["windows"]["verified"]) == ("verified", AT, 3)
     assert list(report) == sorted(report)
-    assert bundle("verify", "june.zip", "--trust-evidence", "--at", AT, "--json") == 0
+    assert bundle("verify", "june.zip", *TRUSTED, "--json") == 0
     assert capsysbinary.readouterr().out == out
 
 
@@ -185,6 +187,33 @@ def test_a_bundle_that_is_none_exits_with_64_and_a_problem_document(june, capsys
 )
 def test_what_cannot_be_made_or_read_is_wrong_usage(june, capsys, arguments, word):
     assert bundle(*arguments, *(["--offline"] if arguments[0] == "make" else [])) == 64
+    assert word in capsys.readouterr().err
+
+
+OF_ISSUER = ["make", "--out", "x.zip", "--from-issuer", "https://issuer.example"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["make", "--out", "x.zip"], "a folder, or --from-issuer"),
+        (["make", "june", "--out", "x.zip", "--node", "node-7"], "--node is for --from-issuer"),
+        (["make", "june", "--out", "x.zip", "--from", "2026-06-01"], "--from is for --from-issuer"),
+        ([*OF_ISSUER, "june"], "no folder"),
+        ([*OF_ISSUER, "--offline"], "cannot be --offline"),
+        (OF_ISSUER, "needs --api-key-file"),
+        ([*OF_ISSUER, "--api-key-file", "key"], "needs --node"),
+        ([*OF_ISSUER, "--api-key-file", "key", "--node", "../x"], "no node id"),
+        ([*OF_ISSUER, "--api-key-file", "nowhere", "--node", "node-7"], "nowhere cannot be read"),
+        ([*OF_ISSUER, "--api-key-file", "june/notes.txt", "--node", "node-7"], "an API key is expected"),
+        ([*OF_ISSUER, "--api-key-file", "key", "--node", "node-7", "--from", "June"], "--from: a date such as"),
+        ([*OF_ISSUER, "--api-key-file", "key", "--node", "node-7", "--to", "2026-06-01T00:00:00"], "--to: a date"),
+        (["make", "--out", "june.zip", *OF_ISSUER[3:], "--api-key-file", "key", "--node", "node-7"], "exists already"),
+    ],
+)
+def test_what_makes_no_sense_about_an_issuer_is_wrong_usage(june, capsys, arguments, word):
+    (june / "key").write_text("gck_" + "A" * 43 + "\n")
+    assert bundle(*arguments) == 64
     assert word in capsys.readouterr().err
 
 

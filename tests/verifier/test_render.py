@@ -21,7 +21,7 @@ def world():
 
 def test_a_verified_credential_shows_its_figures_and_every_step(world):
     text = shown(world.report())
-    assert text.startswith("✓ VERIFIED  with warnings: UNTRUSTED_ISSUER\n")
+    assert text.startswith("✓ VERIFIED, with warnings: UNTRUSTED_ISSUER\n")
     for fact in ("0.000729", "0.14217687", "US EPA eGRID2023", "software", "node-7", "2026-11-20T21:00:00Z"):
         assert fact in text
     for step in ("parse", "issuer-key", "trusted-issuer", "assurance"):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from schemas.errors import MalformedValueError, ParsingError
 from tests.fakes.verifier import ENGINES, INDEX, NOW, World, drop, edited, problems, put
 from verifier import document
-from verifier.canonicalize import InProcess
 from verifier.case import Engines
 from verifier.evidence import NOTHING, Evidence
 from verifier.policy import Policy
+from verifier.rdf.canonicalize import InProcess
 from verifier.report import Outcome, Result
 from verifier.verify import (
     CREDENTIAL_STEPS,

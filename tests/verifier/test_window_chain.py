@@ -9,8 +9,10 @@ from tests.fakes.verifier import NODE, NOW
 from tests.fakes.windows import software_header, software_token
 from verifier import window_chain
 from verifier.attestation import chain
+from verifier.attestation.chain_state import FlagKind
 from verifier.attestation.software import check_software_window
 from verifier.attestation.window import check_window
+from verifier.notices import Notice
 from verifier.report import Result
 
 
@@ -63,12 +65,43 @@ def test_missing_windows_are_told_and_the_chain_goes_on(node):
     assert found(window_chain.follow(followed.state, checked(node.window()))) == set()
 
 
+def test_a_quote_made_long_after_its_window_is_told(node):
+    state = chain.resume(checked(node.window()))
+    node.clock_ms += 60_000
+    assert found(window_chain.follow(state, checked(node.window()))) == {("warning", "QUOTED_LATE")}
+
+
+def test_a_window_after_one_that_was_quoted_late_is_not_refused(node):
+    node.clock_ms += 8_000
+    state = chain.resume(checked(node.window()))
+    node.clock_ms -= 8_000
+    assert found(window_chain.follow(state, checked(node.window()))) == {("warning", "QUOTED_LATE")}
+
+
+@pytest.mark.parametrize("kind", sorted(set(FlagKind) - {FlagKind.CHAINED}))
+def test_whatever_is_told_of_a_window_has_a_name_in_the_report(kind):
+    assert Notice[kind.name].value == kind.name
+
+
 def test_across_missing_windows_the_clock_still_rises(node):
     state = chain.resume(checked(node.window()))
     node.window()
     node.clock_ms = 1
     followed = window_chain.follow(state, checked(node.window()))
     assert ("failed", "CLOCK_ROLLBACK") in found(followed)
+
+
+def test_across_missing_windows_a_clock_may_repeat_after_power_was_lost(node):
+    state = chain.resume(checked(node.window()))
+    node.window()
+    node.reboot()
+    node.clock_ms = 1
+    again = Node(**vars(node))
+    followed = window_chain.follow(state, checked(node.window(attested={"safe": 0})))
+    assert {("warning", "WINDOWS_MISSING")} <= found(followed)
+    assert ("failed", "CLOCK_ROLLBACK") not in found(followed)
+    # A clock that calls itself safe is above all that it was before.
+    assert ("failed", "CLOCK_ROLLBACK") in found(window_chain.follow(state, checked(again.window())))
 
 
 def test_across_missing_windows_nothing_overlaps(node):

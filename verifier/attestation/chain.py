@@ -16,11 +16,11 @@ from schemas import base64url, digests
 from schemas.tpm import pcr
 from schemas.tpm.algorithms import TpmAlg
 from schemas.tpm.pcr import PcrSelection
-from schemas.window_header import WindowHeader, clock_slack_us
+from schemas.window_header import WindowHeader
+from verifier.attestation.chain_pace import judge_pace, shows_late
 from verifier.attestation.chain_state import ChainState, Flag, FlagKind, Pace, Step
 from verifier.attestation.errors import (
     ChainIdentityError,
-    ClockDriftError,
     EpochError,
     ForkError,
     FutureWindowError,
@@ -63,7 +63,7 @@ def begin(node_id: str, opening: Opening, *, next_sequence: int = 0) -> Step:
         firmware=_firmware(quote),
         boot_digest=_boot_digest(quote),
     )
-    return Step(state, tuple(_unsafe(quote)))
+    return Step(state, tuple(unsafe(quote)))
 
 
 def begin_software(
@@ -122,14 +122,14 @@ def open_epoch(state: ChainState, opening: Opening) -> Step:
         raise ChainIdentityError("opening: it is signed by another attestation key than this chain's")
     if opening.previous != state.previous:
         raise ForkError(f"opening: it follows {opening.previous}, and the last window here is {state.previous}")
-    _check_not_back(state, quote)
+    check_not_back(state, quote)
     if quote.epoch == state.epoch:
         if base64url.encode(opening.chain_value) != state.chain_value:
             raise ForkError("opening: the chain's register moved within this epoch, and no window here says why")
-        return Step(state, tuple(_unsafe(quote)))
+        return Step(state, tuple(unsafe(quote)))
     flags = [
         Flag(FlagKind.EPOCH_CHANGED, f"from {_dotted(state.epoch)} to {_dotted(quote.epoch)}"),
-        *_unsafe(quote),
+        *unsafe(quote),
         *_moved(state, quote),
     ]
     opened = msgspec.structs.replace(
@@ -165,6 +165,7 @@ def advance(state: ChainState, window: CheckedWindow, *, now_us: int, max_power_
         previous=window.digest,
         end_us=header.end_us,
         counters_mj={one.uuid: one.counter_end_mj for one in header.accelerators},
+        accepted_gap=None,
     )
     if window.quote is None or window.chain_value is None:
         return _advance_software(following, header, flags)
@@ -184,22 +185,23 @@ def _advance_software(following: ChainState, header: WindowHeader, flags: list[F
 def _advance_tpm(
     following: ChainState, state: ChainState, quote: Quote, window: CheckedWindow, flags: list[Flag]
 ) -> Step:
-    _check_not_back(state, quote)
+    check_not_back(state, quote)
     if quote.epoch != state.epoch:
         raise EpochError(
             f"attest: the TPM's epoch is {_dotted(quote.epoch)}, after {_dotted(state.epoch)}; send an opening quote first"
         )
     _check_chain_value(state, window)
     pace = Pace(quote.clock_info.clock_ms, window.header.end_us)
-    flags += _judge_pace(state, pace)
-    flags += [*_unsafe(quote), *_moved(state, quote)]
+    flags += judge_pace(state, pace)
+    flags += [*unsafe(quote), *_moved(state, quote)]
     following = msgspec.structs.replace(
         following,
         clock_ms=pace.clock_ms,
         chain_value=base64url.encode(window.chain_value or b""),
         firmware=_firmware(quote),
         boot_digest=_boot_digest(quote),
-        first=state.first or pace,
+        first=pace if state.first is None or shows_late(state, pace) else state.first,
+        settled=state.first is not None,
     )
     return Step(following, tuple(flags))
 
@@ -227,8 +229,8 @@ def _check_place(state: ChainState, window: CheckedWindow) -> None:
         raise ForkError(f"header: previous is {window.header.previous}; the last window here is {state.previous}")
 
 
-def _check_not_back(state: ChainState, quote: Quote) -> None:
-    """Raise where the TPM's counters or clock are not above those remembered: a TPM that was cleared or copied.
+def check_not_back(state: ChainState, quote: Quote) -> None:
+    """Raise RollbackError where the TPM's counters or clock are not above those remembered: a TPM that was cleared or copied.
 
     After a reset that came without an orderly shutdown, a TPM's clock may repeat values, and says so (safe is
     NO; Part 1 §36.2): then the reset counter, which has risen, shows that time went on.
@@ -241,38 +243,14 @@ def _check_not_back(state: ChainState, quote: Quote) -> None:
 
 
 def _check_chain_value(state: ChainState, window: CheckedWindow) -> None:
-    before = base64url.decode(state.chain_value or "")
-    if window.chain_value != pcr.extend(before, digests.decode(window.digest)):
+    before = state.chain_value
+    if before is None and state.accepted_gap is not None:
+        return
+    if window.chain_value != pcr.extend(base64url.decode(before or ""), digests.decode(window.digest)):
         raise ForkError(
             "pcrs: the chain's register is not the last value extended by this window: it was extended by a window "
             "that is not here, or by something else"
         )
-
-
-def _judge_pace(state: ChainState, pace: Pace) -> list[Flag]:
-    """Return whether the quote was made late. Raises ClockDriftError where wall time ran ahead of the TPM's clock.
-
-    A quote comes after its window's end, at times long after: the TPM was busy, or the agent was restarted. So
-    the TPM's clock may be ahead, which is told. Wall time cannot be: that would be a period that never was.
-    """
-    if state.first is None or state.clock_ms is None or state.end_us is None:
-        return []
-    last = Pace(state.clock_ms, state.end_us)
-    tpm_us, wall_us = last.since(state.first)
-    # Where the last quote was late, this one follows it sooner than their windows' ends are apart.
-    late_us = max(0, tpm_us - wall_us)
-    # Against the first too: 2 s and 15 % a window would let 35 % go by unseen.
-    for since, allowance_us in ((last, late_us), (state.first, 0)):
-        tpm_us, wall_us = pace.since(since)
-        if wall_us - tpm_us > clock_slack_us(wall_us) + allowance_us:
-            raise ClockDriftError(
-                f"attest: {tpm_us} µs went by on the TPM's clock and {wall_us} µs of wall time, more than 2 s and 15 % "
-                "ahead of it"
-            )
-    tpm_us, wall_us = pace.since(last)
-    if tpm_us - wall_us <= clock_slack_us(wall_us):
-        return []
-    return [Flag(FlagKind.QUOTED_LATE, f"{tpm_us} µs went by on the TPM's clock for {wall_us} µs of wall time")]
 
 
 def _check_times(state: ChainState, header: WindowHeader, now_us: int) -> None:
@@ -315,8 +293,9 @@ def gaps(state: ChainState, header: WindowHeader) -> list[Flag]:
     return flags
 
 
-def _unsafe(quote: Quote) -> list[Flag]:
-    if quote.clock_info.safe:
+def unsafe(quote: Quote | None) -> list[Flag]:
+    """Return whether a quote says of its own clock that it may repeat values."""
+    if quote is None or quote.clock_info.safe:
         return []
     return [Flag(FlagKind.CLOCK_UNSAFE, "after losing power the TPM's clock may repeat values")]
 

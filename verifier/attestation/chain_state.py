@@ -20,6 +20,7 @@ class FlagKind(StrEnum):
     TIME_GAP = "time-gap"
     COUNTER_SET_BACK = "counter-set-back"
     ENERGY_GAP = "energy-gap"
+    GAP_ACCEPTED = "gap-accepted"
 
 
 class Flag(Struct, frozen=True):
@@ -40,14 +41,25 @@ class Pace(Struct, frozen=True, forbid_unknown_fields=True):
         return (self.clock_ms - earlier.clock_ms) * 1000, self.wall_us - earlier.wall_us
 
 
+class AcceptedGap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An operator's word that windows are lost for good: the next one may follow others than the last here.
+
+    It is used up by the next window that is taken. ``at_us`` is when it was given, ``reason`` why, in words.
+    """
+
+    at_us: int
+    reason: str = ""
+
+
 class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is remembered of one node and one key after its last window. Goes through JSON unchanged.
 
     ``epoch`` is (reset, restart) of a TPM or (start,) of a software key; ``previous`` the digest of the last
     window; ``end_us`` its end by wall time. Of a TPM besides: ``clock_ms`` its clock at the last quote,
     ``chain_value`` its chain register (base64url), ``firmware`` (hexadecimal), ``boot_digest`` of registers 0
-    to 7, and ``first``, the first window of this epoch on both clocks. ``counters_mj`` are the accelerators'
-    counters at the last window's end.
+    to 7, and ``first``, the first window of this epoch on both clocks (the second, where that shows that the first was
+    quoted late: then ``settled``, that there was a second one). ``counters_mj`` are the accelerators'
+    counters at the last window's end. ``accepted_gap``: see chain_gap.
     """
 
     node_id: str
@@ -62,7 +74,9 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     firmware: str | None = None
     boot_digest: str | None = None
     first: Pace | None = None
+    settled: bool = False
     counters_mj: dict[str, int] = {}
+    accepted_gap: AcceptedGap | None = None
 
 
 class Step(Struct, frozen=True):

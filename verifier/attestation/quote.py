@@ -51,8 +51,6 @@ def check_quote(
     except ForeignAttestError as error:
         raise NotAQuoteError(error.detail) from error
     quoted = attested.attested
-    if not isinstance(quoted, QuoteInfo):
-        raise NotAQuoteError(f"attest: a {type(quoted).__name__} was signed, and not a quote of registers")
     key.verify(attest, parse_signature(signature))
     if attested.extra_data != qualifying_data:
         raise QualifyingDataError("attest: extraData is not the digest of this window and nonce")

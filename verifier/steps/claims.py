@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from schemas.credential import GreenComputeSummaryCredential
 from verifier.case import Case
-from verifier.claims import check_claims
+from verifier.claims.arithmetic import check_claims
 from verifier.document import OURS
 from verifier.errors import (
     EvidenceMismatchError,

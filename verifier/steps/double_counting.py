@@ -17,9 +17,10 @@ from verifier.report import Finding, failed, passed, warning
 def check_double_counting(case: PresentationCase) -> Iterable[Finding]:
     """Yield whether any energy stands in the presentation twice.
 
-    The same credential again is a warning, since it counts once; so is one beside the one that it supersedes.
-    Two credentials for one inference, one posted record or overlapping windows of one node refuse it, and so
-    do two that say different things under one id: a reader could count either.
+    The same credential again is a warning, since it counts once; so is one beside the one that it supersedes,
+    and an inference beside its window, which vouches for it and whose energy holds its own. Two credentials for
+    one inference, one posted record or overlapping windows of one node refuse it, and so do two that say
+    different things under one id: a reader could count either.
     """
     distinct: dict[str, AnyCredential] = {}
     findings: list[Finding] = []
@@ -35,7 +36,7 @@ def check_double_counting(case: PresentationCase) -> Iterable[Finding]:
             findings.append(warning(Notice.DUPLICATE_CREDENTIAL, detail))
     current, superseded = _without_superseded(distinct)
     findings += superseded
-    findings += [*_same_claim(current), *_overlapping_windows(current)]
+    findings += [*_same_claim(current), *_overlapping_windows(current), *_parts_of_windows(current)]
     yield from findings or [passed("no inference, record or window is claimed twice")]
 
 
@@ -103,6 +104,31 @@ def _overlapping_windows(credentials: Iterable[AnyCredential]) -> Iterator[Findi
         )
         if same_node and _begin(later) < times.parse_claim(earlier.credential_subject.period_end):
             yield failed(DuplicateWindowError(f"the windows {earlier.id} and {later.id} of one node overlap"))
+
+
+def _parts_of_windows(credentials: Iterable[AnyCredential]) -> Iterator[Finding]:
+    """Yield each inference beside its own window: the window's totals hold its energy already."""
+    ordered = list(credentials)
+    windows = {
+        name: window
+        for window in ordered
+        if isinstance(window, GreenComputeWindowCredential)
+        for name in (window.id, window.credential_subject.window_digest, *_evidence_of(window))
+    }
+    for single in ordered:
+        if isinstance(single, GreenComputeCredential):
+            named = [entry.window_digest for entry in single.evidence] + [single.credential_subject.window_credential]
+            # Whoever names neither shows the window's own evidence all the same.
+            found = next((windows[name] for name in (*named, *_evidence_of(single)) if name in windows), None)
+            if found is not None:
+                detail = (
+                    f"{single.id} is an inference of the window {found.id}, whose energy holds its own: it counts once"
+                )
+                yield warning(Notice.DUPLICATE_CREDENTIAL, detail)
+
+
+def _evidence_of(credential: GreenComputeCredential | GreenComputeWindowCredential) -> Iterator[str]:
+    return (entry.digest_multibase for entry in credential.evidence)
 
 
 def _begin(window: GreenComputeWindowCredential) -> datetime:

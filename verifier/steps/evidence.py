@@ -12,13 +12,13 @@ from schemas.credential import EvidenceEntry, GreenComputeCredential, GreenCompu
 from schemas.errors import FormatError
 from schemas.telemetry import PostedTelemetry, parse_telemetry
 from verifier.case import Case
+from verifier.claims.telemetry_match import beyond_the_record, mismatches
 from verifier.errors import EvidenceMismatchError
 from verifier.notices import Notice
 from verifier.report import Finding, failed, passed, warning
 from verifier.steps.claims import unread
 from verifier.steps.sources import bytes_of, key_of, unchecked
 from verifier.steps.windows import check_window_entry
-from verifier.telemetry_match import beyond_the_record, mismatches
 
 TELEMETRY_ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "PS256")
 """How a node signs a posted record (FORMATS.md "telemetry"); RSA keys with PSS only."""

@@ -8,11 +8,11 @@ from typing import Final, TypeAlias
 from did.documents import RELATIONSHIPS
 from did.keys import PublicKey
 from schemas.strict_json import Json, JsonObject
-from verifier.canonicalize import Canonicalizer
 from verifier.case import Case
 from verifier.document import proofs_of
 from verifier.errors import InvalidRelationshipError, NoProofError, ProofVerificationError
 from verifier.notices import Notice
+from verifier.rdf.canonicalize import Canonicalizer
 from verifier.report import Finding, passed, skipped, warning
 from verifier.suites import json_web_signature_2020 as jws_2020
 

@@ -11,12 +11,12 @@ from schemas.errors import SchemaInvalidError
 from schemas.lexical import shown
 from schemas.strict_json import JsonObject
 from verifier.case import Case
-from verifier.context import Profile, check_contexts
 from verifier.document import OURS, Kind, check_identifiers, identifier, objects, proofs_of, strings
 from verifier.errors import TypeMismatchError, UntrustedSchemaError
 from verifier.notices import Notice
+from verifier.rdf.context import Profile, check_contexts
+from verifier.rdf.spelling import check_spelling
 from verifier.report import Finding, failed, passed, warning
-from verifier.spelling import check_spelling
 from verifier.suspicious import strings_within, why_suspicious
 
 

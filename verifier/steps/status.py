@@ -15,7 +15,7 @@ from verifier.errors import ResourceLimitError, RevokedError, StatusRequiredErro
 from verifier.memo import Weight
 from verifier.notices import Notice
 from verifier.report import Finding, failed, finding_of, passed, undecided, warning
-from verifier.status_list import StatusBit, read_bit
+from verifier.status_lists.status_list import StatusBit, read_bit
 
 STALE: Final = timedelta(days=1)
 """From this age on, a list that nobody fetched now is shown with a warning."""

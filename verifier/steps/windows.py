@@ -10,6 +10,7 @@ from schemas.credential import EvidenceEntry, GreenComputeCredential, GreenCompu
 from schemas.errors import FormatError
 from schemas.receipt import Receipt, parse_receipt
 from schemas.window_record import WindowRecords, decode_records
+from verifier.attestation.chain import unsafe
 from verifier.attestation.errors import AttestationError
 from verifier.attestation.window import CheckedWindow, check_records
 from verifier.case import Case
@@ -64,6 +65,7 @@ def _signed_window(case: Case, entry: EvidenceEntry) -> Found[SignedWindow | Non
         signed = read_quote(entry, raw)
         epoch = signed.window.header.boot_epoch
         yield passed(f"an attestation key, {entry.signed_by}, quoted the window in boot epoch {epoch}")
+        yield from (warning(Notice.CLOCK_UNSAFE, flag.detail) for flag in unsafe(signed.window.quote))
         return signed
     key = key_of(case, entry.signed_by)
     if key is None:

@@ -16,13 +16,13 @@ from did.errors import SignatureInvalidError
 from did.keys import PublicKey
 from did.signers import Signer
 from schemas.strict_json import JsonObject
-from verifier.canonicalize import Canonicalizer
 from verifier.errors import (
     CryptographicSecurityError,
     ProofTransformationError,
     ProofVerificationError,
     UntrustedContextError,
 )
+from verifier.rdf.canonicalize import Canonicalizer
 
 TYPE: Final = "JsonWebSignature2020"
 ALGORITHMS: Final[frozenset[Algorithm]] = frozenset({"ES256", "ES384", "EdDSA", "PS256"})

@@ -100,6 +100,14 @@ def test_meters_says_that_figures_would_be_simulated(home):
     assert "SIMULATED" in ran.stdout
 
 
+def test_a_tenant_without_the_daemon_is_64_and_the_command_does_not_run(home, tmp_path):
+    ran = home.run("run", "--tenant", "acme", "--", "touch", str(tmp_path / "ran"))
+
+    assert ran.returncode == 64
+    assert "tenant: a posted record has no place for it; run green-agent daemon" in ran.stderr
+    assert not (tmp_path / "ran").exists()
+
+
 def test_submit_without_anything_to_send_is_0(home):
     ran = home.run("submit", "--wait", "1")
 

@@ -14,7 +14,6 @@ from agent.tpm.errors import (
     TpmUnavailableError,
     TpmUnsuitableError,
 )
-from agent.tpm.info import get_random
 from agent.tpm.pcrs import extend_pcr
 from agent.tpm.wire import Authorization, encode_command
 from tests.fakes.tpm import HandTime, answer, scripted, session_answer
@@ -164,15 +163,6 @@ def test_the_acknowledgement_of_a_password_is_read_exactly(given):
     tpm, _ = scripted(given)
     with pytest.raises(TpmAnswerError):
         extend_pcr(tpm, 15, bytes(32))
-
-
-def test_randomness_of_another_length_is_refused():
-    tpm, _ = scripted(answer(body=b"\0\x09" + bytes(9)))
-    with pytest.raises(TpmAnswerError):
-        get_random(tpm, 8)
-    tpm, _ = scripted(answer(body=b"\0\0"))
-    with pytest.raises(TpmAnswerError, match="no bytes"):
-        get_random(tpm, 8)
 
 
 def test_closing_gives_the_transport_back():

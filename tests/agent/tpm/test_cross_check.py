@@ -10,8 +10,8 @@ from agent.tpm import templates
 from agent.tpm.address import parse
 from agent.tpm.constants import Handle
 from agent.tpm.identity import answer_activation, endorsement_key, lent_key, make_key
-from agent.tpm.keys import evict_control, lent_primary
-from agent.tpm.nv import define_counter, increment, nv_read
+from agent.tpm.keys import lent_primary
+from agent.tpm.nv import nv_read
 from agent.tpm.opening import open_tpm
 from agent.tpm.pcrs import read_pcrs
 from agent.tpm.quoting import open_quoter
@@ -19,7 +19,7 @@ from agent.tpm.templates import EK_TEMPLATES
 from schemas.tpm.attest import parse_attest
 from schemas.tpm.pcr import window_selection
 from schemas.tpm.wire import sized
-from tests.fakes.tpm import signature_holds
+from tests.fakes.tpm import evict_control, signature_holds
 
 pytestmark = pytest.mark.skipif(shutil.which("tpm2_quote") is None, reason="apt install tpm2-tools")
 EXTRA = bytes(range(32))
@@ -112,13 +112,11 @@ def test_we_answer_the_challenge_that_their_makecredential_makes(swtpm, tools, t
     assert secret == b"from the issuer"
 
 
-def test_they_read_the_registers_and_the_counter_that_we_do(swtpm, tools, tmp_path):
+def test_they_read_the_registers_and_the_indices_that_we_do(swtpm, tools, tmp_path):
     with open_tpm(parse(swtpm.uri)) as tpm:
         values = read_pcrs(tpm, range(24))
-        define_counter(tpm, 0x1800100)
-        increment(tpm, 0x1800100)
-        counted = nv_read(tpm, 0x1800100)
+        certificate = nv_read(tpm, 0x1C00002)
     tools("tpm2_pcrread", "sha256:all", "-o", "pcrs")
     assert (tmp_path / "pcrs").read_bytes() == b"".join(values.values())
-    tools("tpm2_nvread", "0x1800100", "-o", "counter")
-    assert (tmp_path / "counter").read_bytes() == counted
+    tools("tpm2_nvread", "0x1C00002", "-o", "certificate")
+    assert (tmp_path / "certificate").read_bytes() == certificate

@@ -9,7 +9,7 @@ from cryptography import x509
 from agent.tpm import templates
 from agent.tpm.address import parse
 from agent.tpm.attestation import read_clock
-from agent.tpm.constants import Command, Handle, NvAttribute
+from agent.tpm.constants import Handle, NvAttribute
 from agent.tpm.errors import TpmChangedError, TpmError, TpmRefusedError, TpmUnsuitableError
 from agent.tpm.identity import EndorsementKey, answer_activation, endorsement_key, lent_key, make_key, read_key_file
 from agent.tpm.info import LOADED_SESSIONS, TRANSIENT_KEYS, handles
@@ -48,7 +48,7 @@ def write(tpm, index, content):
     """Put content into an index as a maker does."""
     attributes = NvAttribute.OWNER_READ | NvAttribute.AUTH_READ | NvAttribute.AUTH_WRITE | NvAttribute.NO_DA
     public = uint32(index) + uint16(0x000B) + uint32(attributes) + sized(b"") + uint16(len(content))
-    tpm.run(Command.NV_DEFINE_SPACE, (Handle.OWNER,), (tpm.owner,), sized(b"") + sized(public))
+    tpm.run(MakersCommand.NV_DEFINE_SPACE, (Handle.OWNER,), (tpm.owner,), sized(b"") + sized(public))
     for start in range(0, len(content), 512):
         parameters = sized(content[start : start + 512]) + uint16(start)
         tpm.run(MakersCommand.NV_WRITE, (index, index), (tpm.owner,), parameters)

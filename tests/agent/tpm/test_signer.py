@@ -15,14 +15,14 @@ from agent.tpm.constants import Command, Handle
 from agent.tpm.errors import TpmBusyError
 from agent.tpm.identity import make_key
 from agent.tpm.info import TRANSIENT_KEYS, handles
-from agent.tpm.keys import evict_control, lent_primary
+from agent.tpm.keys import lent_primary
 from agent.tpm.opening import open_tpm
 from agent.tpm.signer import TpmSigner, generate_tpm_key
 from agent.tpm.templates import EK_TEMPLATES
 from agent.tpm.transport import open_transport
 from did.errors import AlgorithmRefusedError, SignerError, SignerUriError
 from did.signers import Signer, open_signer, schemes
-from tests.fakes.tpm import Meddling
+from tests.fakes.tpm import Meddling, evict_control
 from tests.vectors import ROOT
 
 HANDLE = 0x81000010

@@ -14,9 +14,9 @@ import pytest
 
 import agent
 from agent.clock import SystemClock
-from agent.config import Settings
+from agent.config import Settings, load
 from agent.errors import DaemonError, MeasurementError, SettingsError
-from agent.home import Home
+from agent.home import Home, home
 from agent.session import Session
 from agent.tpm.address import parse
 from agent.tpm.identity import make_key
@@ -76,6 +76,13 @@ class Node:
     def session(self, **options):
         return DaemonSession(self.socket, SystemClock(), **{"wait_s": 2.0, **options})
 
+    def spooled_gap(self):
+        spool = WindowSpool(self.home.folder / "windows", SystemClock())
+        try:
+            return spool.gap()
+        finally:
+            spool.close()
+
     def spooled(self):
         spool = WindowSpool(self.home.folder / "windows", SystemClock())
         try:
@@ -125,11 +132,10 @@ def test_work_said_at_the_socket_is_a_record_at_the_issuer(shared):
     assert parts
 
 
-def test_measure_and_run_use_the_daemon_where_it_answers(shared, monkeypatch):
-    for name, value in shared.home.environment(GREEN_AGENT_DAEMON_WAIT_S="2").items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("agent.api._default", None)
-    with agent.measure(model_id="m", inference_id="block") as measured:
+def test_measure_and_run_use_the_daemon_where_it_answers(shared):
+    environment = shared.home.environment(GREEN_AGENT_DAEMON_WAIT_S="2")
+    session = open_measurer(load(environment), home(environment), environment, background=False)
+    with agent.measure(model_id="m", inference_id="block", session=session) as measured:
         pass
     ran = shared.home.run("run", "--inference-id", "job", "--", "true", GREEN_AGENT_DAEMON_WAIT_S="2")
 
@@ -141,7 +147,37 @@ def test_measure_and_run_use_the_daemon_where_it_answers(shared, monkeypatch):
     assert not shared.home.records()
 
 
-def test_mode_direct_leaves_the_daemon_alone(shared, monkeypatch):
+def test_tokens_and_tenant_stand_in_the_record_of_the_window(shared):
+    with agent.measure(model_id="m", inference_id="counted", tenant="acme", session=shared.session()) as measured:
+        measured.input_tokens, measured.output_tokens = 812, 436
+
+    assert measured.problem is None
+    assert measured.tenant == "acme"
+    assert eventually(lambda: any(name.startswith("counted") for name in records(shared.issuer)))
+    last = max((name, one) for name, one in records(shared.issuer).items() if name.startswith("counted"))[1]
+    assert (last.input_tokens, last.output_tokens, last.tenant_id, last.requests) == (812, 436, "acme", 1)
+
+
+@pytest.mark.parametrize("tenant", ["", "a b", "<acme>", "a" * 257])
+def test_a_tenant_that_no_record_can_name_is_refused_at_the_start(shared, tenant):
+    with (
+        pytest.raises(SettingsError, match="tenant_id"),
+        agent.measure(model_id="m", tenant=tenant, session=shared.session()),
+    ):
+        pass
+
+
+def test_run_names_the_tenant(shared):
+    words = ("run", "--inference-id", "for-acme", "--tenant", "acme", "--", "true")
+    ran = shared.home.run(*words, GREEN_AGENT_DAEMON_WAIT_S="2")
+
+    assert ran.returncode == 0
+    assert eventually(lambda: any(name.startswith("for-acme") for name in records(shared.issuer)))
+    own = [one for name, one in records(shared.issuer).items() if name.startswith("for-acme")]
+    assert {one.tenant_id for one in own} == {"acme"}
+
+
+def test_mode_direct_leaves_the_daemon_alone(shared):
     settings = Settings(
         issuer="http://127.0.0.1:9",
         node_id="node-7",
@@ -252,6 +288,26 @@ def test_a_daemon_that_hangs_costs_work_milliseconds_and_the_loss_is_told(node):
         os.kill(node.process.pid, signal.SIGCONT)
 
 
+def test_a_window_that_kill_9_took_is_told_by_the_next_daemon_and_by_status(node, issuer):
+    assert eventually(lambda: issuer.windows)
+    node.kill()
+    node.start().measuring()
+    _, said = node.end()
+    shown = json.loads(node.home.run("status", "--json").stdout)["windows"]["gap"]
+
+    assert "an open window was LOST: the daemon was killed" in said
+    assert "energy not known: the daemon was killed with a window open" in shown
+
+
+def test_a_daemon_that_ended_when_asked_to_lost_nothing_and_the_next_one_tells_nothing(node):
+    node.end()
+    node.start().measuring()
+    _, said = node.end()
+
+    assert "LOST" not in said
+    assert node.spooled_gap() is None
+
+
 def test_sigterm_closes_the_last_window_and_sends_it(node, issuer):
     session = node.session()
     session.start("m", "last")
@@ -346,3 +402,8 @@ def test_killed_two_hundred_times_produced_is_acknowledged_plus_spooled(tmp_path
     kill_often(node, issuer, times=200, randomness=random.Random(6), latest_s=2.0)
 
     settled(node, issuer)
+
+
+def test_a_daemon_with_a_software_key_asks_for_nonces_before_its_first_window(shared):
+    assert shared.issuer.requests[0][0] == "/api/v1/nonces"
+    assert sum(path == "/api/v1/nonces" for path, _, _ in shared.issuer.requests) == 1

@@ -219,6 +219,52 @@ def test_what_can_be_neither_joined_nor_kept_is_lost_and_noted(tmp_path, key, is
     assert bench.reopened().spool.gap() == gap
 
 
+def test_a_daemon_that_was_killed_leaves_a_gap_from_its_last_window_until_now(bench):
+    bench.spool.note_open(1_000)
+    bench = bench.reopened()
+    gap = bench.spool.note_killed(next_sequence=4, end_us=5_000, now_us=9_000)
+
+    assert (gap.windows, gap.next_sequence, gap.from_us, gap.to_us, gap.energy_mj) == (1, 4, 5_000, 9_000, None)
+    again = bench.reopened().spool
+    assert again.gap() == gap
+    assert again.note_killed(next_sequence=4, end_us=5_000, now_us=10_000) is None
+
+
+def test_killed_before_its_first_window_the_gap_begins_where_the_daemon_did(bench):
+    bench.spool.note_open(7_000)
+
+    assert bench.spool.note_killed(next_sequence=4, end_us=5_000, now_us=9_000).from_us == 7_000
+
+
+def test_killed_twice_before_a_window_was_kept_is_one_gap_of_two_windows(bench):
+    for opened_us in (7_000, 8_000):
+        bench.spool.note_open(opened_us)
+        gap = bench.spool.note_killed(next_sequence=4, end_us=0, now_us=opened_us + 500)
+
+    assert (gap.windows, gap.from_us, gap.to_us, gap.energy_mj) == (2, 7_000, 8_500, None)
+
+
+def test_the_energy_of_a_gap_is_not_known_where_that_of_a_part_is_not(bench):
+    bench.spool.note_open(7_000)
+    bench.spool.note_killed(next_sequence=4, end_us=0, now_us=8_000)
+
+    assert bench.spool.note_gap(measured(0), 4, "the disk is full").energy_mj is None
+
+
+def test_a_daemon_that_ended_in_order_leaves_no_gap(bench):
+    bench.spool.note_open(7_000)
+    bench.spool.note_closed()
+
+    assert bench.spool.note_killed(next_sequence=4, end_us=0, now_us=8_000) is None
+    assert bench.spool.gap() is None
+
+
+def test_a_damaged_note_of_the_start_is_no_reason_to_say_nothing(bench):
+    (bench.spool.folder / "open").write_bytes(b"\xff")
+
+    assert bench.spool.note_killed(next_sequence=4, end_us=5_000, now_us=8_000).from_us == 5_000
+
+
 def test_the_head_outlives_every_window_of_it(bench, issuer):
     bench.take(0, 1)
     bench.submitter.drain()
@@ -304,3 +350,21 @@ def test_a_chain_that_enrolment_left_goes_on_from_there(tmp_path, key, issuer):
 
     header = again.spool.load(again.spool.pending()[0]).parsed
     assert (header.sequence, header.previous) == (41, previous)
+
+
+def test_a_node_that_lost_its_windows_goes_on_from_what_the_issuers_operator_reads(tmp_path, key, issuer):
+    bench = Bench(tmp_path / "lost", SoftwareWindowSigner(key, "node-7", 3), issuer.url)
+    bench.take(0, 1)
+    bench.submitter.drain()
+    # As docs/operating.md says: next_sequence, last_window and boot_epoch of nodes show.
+    folder = tmp_path / "home" / "windows"
+    folder.mkdir(parents=True, mode=0o700)
+    head = {"node_id": "node-7", "next_sequence": 2, "previous": issuer.windows[-1].digest}
+    (folder / "head").write_text(json.dumps(head))
+    (folder / "start").write_text("3")
+    again = Bench(tmp_path / "home", SoftwareWindowSigner(key, "node-7", 3), issuer.url)
+    again.signer = again.keeper._signer = SoftwareWindowSigner(key, "node-7", again.spool.next_start())
+    again.take(5)
+    again.submitter.drain()
+
+    assert [(one.header.sequence, one.header.boot.start) for one in issuer.windows] == [(0, 3), (1, 3), (2, 4)]

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import SettingsError
-from agent.windows.ledger_window import Counts, WindowLedger
+from agent.measurement import Counts
+from agent.windows.ledger_window import WindowLedger
 from agent.windows.telemetry import merge, mergeable
 from tests.fakes.agent import WALL, FakeMeter, FakeOccupancy, HandClock
 

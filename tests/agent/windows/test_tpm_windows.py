@@ -1,9 +1,12 @@
 """Windows signed by a real (emulated) TPM, as the verifier takes them."""
 
+from contextlib import contextmanager
+
 import msgspec
 import pytest
 
 from agent.tpm.address import parse
+from agent.tpm.errors import TpmUnavailableError
 from agent.tpm.identity import make_key
 from agent.tpm.opening import open_tpm
 from agent.tpm.pcrs import extend_pcr
@@ -12,6 +15,35 @@ from tests.agent.tpm.conftest import manufactured, swtpm  # noqa: F401
 from tests.fakes.agent import eventually
 from tests.fakes.agent_windows import Bench, window_issuer
 from verifier.attestation.attestation_key import check_attestation_key
+from verifier.attestation.chain_state import AcceptedGap
+
+
+class LeavingSigner:
+    """A TPM's signer; while ``is_away`` the connection goes when a window is to be signed, before it is in the register."""
+
+    kind = "tpm"
+
+    def __init__(self, signer, key):
+        self._signer = signer
+        self.key = key
+        self.is_away = False
+
+    @contextmanager
+    def open(self):
+        with self._signer.open() as signing:
+            yield LeavingSigning(signing) if self.is_away else signing
+
+
+class LeavingSigning:
+    """What a LeavingSigner lends while it is away."""
+
+    def __init__(self, signing):
+        self._signing = signing
+        self.identity, self.boot = signing.identity, signing.boot
+        self.position, self.opening = signing.position, signing.opening
+
+    def sign(self, window, *, again=False):
+        raise TpmUnavailableError("the connection is gone")
 
 
 @pytest.fixture
@@ -19,9 +51,7 @@ def signer(swtpm, tmp_path):  # noqa: F811
     address, seed = parse(swtpm.uri), tmp_path / "ak.json"
     with open_tpm(address) as tpm:
         public = make_key(tpm, seed, "ecdsa")
-    made = TpmWindowSigner(address, seed, "node-7")
-    made.key = check_attestation_key(public.encode())
-    return made
+    return LeavingSigner(TpmWindowSigner(address, seed, "node-7"), check_attestation_key(public.encode()))
 
 
 @pytest.fixture
@@ -101,22 +131,16 @@ def test_killed_between_the_steps_the_register_tells_how_far_it_came(bench, issu
     assert (len(issuer.windows), sent.rejected) == (3, [])
 
 
-def test_killed_before_the_register_was_extended_it_is_extended_then(bench, issuer, monkeypatch):
+def test_killed_before_the_register_was_extended_it_is_extended_then(bench, issuer, signer):
     bench.take(0, **short())
-    monkeypatch.setattr("agent.tpm.quoting.Quoter.sign", _unavailable)
+    signer.is_away = True
     bench.take(1, **short())
-    monkeypatch.undo()
+    signer.is_away = False
     again = bench.reopened()
     again.take(2, **short())
     sent = again.submitter.drain()
 
     assert (len(issuer.windows), sent.rejected) == (3, [])
-
-
-def _unavailable(*_):
-    from agent.tpm.errors import TpmUnavailableError
-
-    raise TpmUnavailableError("the connection is gone")
 
 
 def test_a_tpm_that_is_gone_makes_no_other_key_sign(bench, issuer, swtpm):  # noqa: F811
@@ -134,11 +158,11 @@ def test_a_tpm_that_is_gone_makes_no_other_key_sign(bench, issuer, swtpm):  # no
     assert [window.header.accelerators_mj for window in issuer.windows] == [1000, 2000]
 
 
-def test_unsigned_windows_of_a_boot_that_is_over_are_set_aside_and_told(bench, issuer, swtpm, monkeypatch, caplog):  # noqa: F811
+def test_unsigned_windows_of_a_boot_that_is_over_are_set_aside_and_told(bench, issuer, signer, swtpm, caplog):  # noqa: F811
     bench.take(0, **short())
-    monkeypatch.setattr("agent.tpm.quoting.Quoter.sign", _unavailable)
+    signer.is_away = True
     bench.take(1, **short())
-    monkeypatch.undo()
+    signer.is_away = False
     swtpm.restart()
     again = bench.reopened()
     again.take(2, **short())
@@ -186,3 +210,52 @@ def test_the_tpms_clock_at_the_last_quote_is_remembered_over_a_start(bench):
     assert again.keeper.head.clock_ms == clock_ms > 0
     again.submitter.drain()
     assert again.reopened().keeper.head.clock_ms == clock_ms
+
+
+@pytest.mark.parametrize("booted", [False, True])
+def test_behind_a_window_that_is_refused_for_good_the_chain_goes_on_once_the_gap_is_accepted(
+    bench,
+    issuer,
+    swtpm,  # noqa: F811
+    booted,
+):
+    bench.take(0, **short())
+    bench.submitter.drain()
+    issuer.script += ["422"]
+    bench.take(1, **short())
+    bench.submitter.drain()
+    if booted:
+        swtpm.restart()
+    bench.take(2, **short())
+    settle(bench)
+    sent = bench.submitter.drain()
+    assert (sent.rejected, sent.remaining) == ([], 1)
+    assert "window 1 never came" in sent.failure
+
+    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1))
+    bench.pauses.clear()
+    bench.take(3, **short())
+    sent = bench.submitter.drain()
+    assert (sent.rejected, sent.remaining) == ([], 0)
+    assert [window.header.sequence for window in issuer.windows] == [0, 2, 3]
+
+
+def test_behind_a_register_that_something_else_extended_the_chain_goes_on_once_the_gap_is_accepted(
+    bench,
+    issuer,
+    swtpm,  # noqa: F811
+):
+    bench.take(0, **short())
+    bench.submitter.drain()
+    with open_tpm(parse(swtpm.uri)) as tpm:
+        extend_pcr(tpm, 15, bytes(32))
+    bench.take(1, 2, **short())
+    sent = bench.submitter.drain()
+    assert ("409" in sent.rejected[0][1], sent.remaining) == (True, 1)
+
+    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1))
+    bench.pauses.clear()
+    bench.take(3, **short())
+    sent = bench.submitter.drain()
+    assert (sent.rejected, sent.remaining) == ([], 0)
+    assert [window.header.sequence for window in issuer.windows] == [0, 2, 3]

@@ -7,11 +7,12 @@ import json
 
 import pytest
 
+from tests.fakes.asgi import exchange
+
 
 async def _send(site, *chunks, headers=(), delay_s=0.0, gone=False):
     """Post telemetry chunk by chunk, as a server hands it to the application."""
     pending = list(chunks)
-    sent = []
 
     async def receive():
         await asyncio.sleep(delay_s)
@@ -19,24 +20,9 @@ async def _send(site, *chunks, headers=(), delay_s=0.0, gone=False):
             return {"type": "http.disconnect"} if gone else await asyncio.Event().wait()
         return {"type": "http.request", "body": pending.pop(0), "more_body": bool(pending) or gone}
 
-    async def send(message):
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/api/v1/telemetry",
-        "raw_path": b"/api/v1/telemetry",
-        "query_string": b"",
-        "headers": [(b"host", b"oracle.example"), (b"content-type", b"application/json"), *headers],
-        "http_version": "1.1",
-        "scheme": "http",
-        "client": ("192.0.2.1", 1234),
-        "server": ("127.0.0.1", 8080),
-        "root_path": "",
-    }
-    await site.service(scope, receive, send)
-    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent[1:]))
+    sent = [(b"host", b"oracle.example"), (b"content-type", b"application/json"), *headers]
+    status, _, body = await exchange(site.service, receive, method="POST", path="/api/v1/telemetry", headers=sent)
+    return status, json.loads(body)
 
 
 async def test_a_body_without_a_length_is_cut_at_the_cap(site):

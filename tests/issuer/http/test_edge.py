@@ -17,6 +17,7 @@ from issuer.http.edge import accepted_hosts
 from issuer.settings import Settings, SettingsError
 from issuer.store import Store
 from issuer.store.records import Reservation
+from tests.fakes.asgi import exchange
 from tests.fakes.issuer import FixedClock
 from tests.fakes.site import bearer, problem, site_settings
 
@@ -87,29 +88,7 @@ async def test_a_forwarded_host_counts_for_nothing(site):
 
 async def _raw(app, **changes):
     """Send what no client library would; return status, headers and body."""
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/healthz",
-        "raw_path": b"/healthz",
-        "query_string": b"",
-        "headers": [(b"host", b"oracle.example")],
-        "http_version": "1.1",
-        "scheme": "http",
-        "client": ("192.0.2.1", 1234),
-        "server": ("127.0.0.1", 8080),
-        "root_path": "",
-    } | changes
-    sent = []
-
-    async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    await app(scope, receive, send)
-    return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
+    return await exchange(app, **{"headers": [(b"host", b"oracle.example")], **changes})
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from issuer.http.errors import ParameterError
 from issuer.http.query import checked, moment_us, optional
 from issuer.tenant_id import TENANT_ID
+from verifier.http.errors import ParameterError
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from agent.tpm.errors import TpmRefusedError
 from agent.tpm.identity import EndorsementKey, answer_activation, lent_key, make_key
 from agent.tpm.keys import lent_primary
 from agent.tpm.templates import EK_TEMPLATES
-from issuer.tpm.ek_public import check_ek_public
 from issuer.tpm.make_credential import _cfb, kdfa, kdfe, make_credential
 from schemas.tpm.wire import Reader, sized
 from tests.fakes import make_credential as reference
 from tests.fakes import tpm_maker as maker
+from verifier.endorsement.ek_public import check_ek_public
 
 KINDS = {"L-1": "rsa2048", "L-2": "p256", "H-1": "rsa2048", "H-2": "p256", "H-3": "p384", "H-6": "rsa3072"}
 NAME = b"\0\x0b" + bytes(range(32))

@@ -8,12 +8,13 @@ from agent.tpm.identity import endorsement_key
 from agent.tpm.keys import lent_primary
 from agent.tpm.nv import nv_read
 from agent.tpm.templates import EK_TEMPLATES
-from issuer.tpm.certificate import parse_certificate
-from issuer.tpm.ek_chain import check_endorsement
-from issuer.tpm.errors import EkCertificateMismatchError, EkChainUntrustedError
-from issuer.tpm.roots import explicit_root, sort_bundle, trust_of
-from issuer.tpm.trust import CertificatePool
-from tests.issuer.tpm.bundles import blocks
+from issuer.tpm.bundle import explicit_root, sort_bundle
+from tests.verifier.endorsement.bundles import blocks
+from verifier.endorsement.certificate import parse_certificate
+from verifier.endorsement.ek_chain import check_endorsement
+from verifier.endorsement.errors import EkCertificateMismatchError, EkChainUntrustedError
+from verifier.endorsement.roots import trust_of
+from verifier.endorsement.trust import CertificatePool
 
 STORED = {template.name: template for template in EK_TEMPLATES if template.name in ("L-1", "H-3")}
 
@@ -49,7 +50,7 @@ def test_its_keys_lead_to_its_own_ca_that_was_added(tpm, ca, name):
     assert (len(bundle.roots), len(bundle.intermediates), bundle.refused) == (1, 1, ())
     found = check(public, certificate, [*bundle.roots, *bundle.intermediates], trust)
     assert found.root_class == "emulated"
-    assert found.chain[-1] == root.fingerprint
+    assert found.chain[-1].raw == root.raw
     assert found.ek.template == name
     assert found.model == "swtpm"
 

@@ -51,6 +51,12 @@ def test_a_record_is_the_tenants_that_it_names_else_the_nodes():
     assert [one.kind for one in told(plan, records, frozenset({2}))] == ["tenant-not-allowed", "inference-repeated"]
 
 
+def test_a_tenants_records_are_in_the_order_of_their_leaves_whatever_their_models():
+    records = [read(0), read(1, model_id="other/model"), read(2)]
+    (own,) = make_plan(records, node(), [OTHER, OWN]).places
+    assert [index for _, index in own.places] == [0, 1, 2]
+
+
 def test_a_tenant_with_a_subject_is_not_named_by_its_id():
     plan = make_plan([read(0, tenant_id="acme")], node(), [OTHER, OWN])
     assert list(plan.foreign) == [0]

@@ -13,6 +13,9 @@ from tests.fakes import soft_tpm
 from tests.fakes.issuer import START, node_signer
 from tests.fakes.site import bearer, problem
 from tests.fakes.window_node import HEADERS, PLAIN, WindowNode, post_window
+from tests.fakes.zstd import zstd
+
+ZSTD = PLAIN | {"content-encoding": "zstd"}
 
 
 async def refused(site, body, status, name, headers=HEADERS):
@@ -31,6 +34,17 @@ async def nonces_for(site, number=7, moment=START):
 
 async def test_a_window_comes_without_compression_too(site):
     assert (await post_window(site, WindowNode().body(), PLAIN)).status_code == 201
+
+
+async def test_a_window_comes_in_zstd_too_and_its_receipt_and_audit_are_as_of_any_other(any_site):
+    node = WindowNode()
+    body = node.body()
+    answer = await post_window(any_site, zstd.compress(body), ZSTD)
+    assert answer.status_code == 201
+    receipt = await any_site.get("/api/v1/receipt/inference-0")
+    assert receipt.json()["window_digest"] == answer.json()["window"]
+    page = await any_site.get("/api/v1/windows/node-7")
+    assert gzip.decompress(base64url.decode(page.json()["items"][0]["request"])) == body
 
 
 async def test_another_window_in_the_same_place_is_refused_and_the_credential_named(any_site):
@@ -171,6 +185,18 @@ async def test_a_gzip_bomb_a_torn_one_and_what_follows_one_are_refused(site):
     assert (await post_window(site, gzip.compress(first))).status_code == 201
 
 
+async def test_a_zstd_bomb_a_torn_one_and_what_follows_one_are_refused(site):
+    first = WindowNode().body()
+    line = first.partition(b"\n")[0] + b"\n"
+    await refused(site, zstd.compress(line + bytes(65 * 1024 * 1024)), 413, "RESOURCE_LIMIT", ZSTD)
+    await refused(site, zstd.compress(first)[:-4], 400, "PARSING_ERROR", ZSTD)
+    await refused(site, zstd.compress(first) + zstd.compress(b"x"), 400, "PARSING_ERROR", ZSTD)
+    await refused(site, zstd.compress(bytes(300_000)), 400, "PARSING_ERROR", ZSTD)
+    await refused(site, gzip.compress(first), 400, "PARSING_ERROR", ZSTD)
+    await refused(site, zstd.compress(first), 400, "PARSING_ERROR", HEADERS)
+    assert (await post_window(site, zstd.compress(first), ZSTD)).status_code == 201
+
+
 async def test_a_record_names_a_tenant_only_where_the_node_may(any_site):
     node, store = WindowNode(), any_site.store()
     await store.tenants.change("umbra", subject="did:web:umbra.example")
@@ -201,6 +227,20 @@ async def test_an_inference_is_measured_once_posted_or_in_a_window(any_site):
     assert len((await any_site.get("/api/v1/compliance/export")).text.splitlines()) == 4
     posted = await any_site.telemetry(inference_id="inference-1")
     assert (posted.status_code, problem(posted)) == (409, "CONFLICT")
+
+
+async def test_of_two_records_of_the_same_inference_in_one_window_the_first_counts(any_site):
+    node = WindowNode()
+    records = node.records(4)
+    records[1] |= {"model_id": "other/model"}
+    records[2] |= {"inference_id": "inference-1"}
+    records[3] |= {"inference_id": "inference-0"}
+    assert (await post_window(any_site, node.zipped(records))).status_code == 201
+    store = any_site.store()
+    assert "2 records of inferences that were measured before" in (await store.windows.last("node-7")).flags
+    assert [(await store.windows.place("acme", f"inference-{index}"))[1] for index in (0, 1)] == [0, 1]
+    await store.close()
+    assert (await any_site.get("/api/v1/emissions")).json()["measured"]["count"] == 2
 
 
 async def test_revoking_one_credential_moves_its_inference_alone(any_site):

@@ -7,7 +7,7 @@ from schemas.receipt import parse_receipt
 from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.site import bearer
 from tests.fakes.window_node import WindowNode, post_window
-from verifier.claims import check_claims
+from verifier.claims.arithmetic import check_claims
 
 
 async def credential_of(site, answer, tenant="acme"):

@@ -140,12 +140,12 @@ def test_an_unsafe_clock_below_the_last_is_refused():
 
 def test_wall_time_more_than_two_seconds_and_15_percent_ahead_of_the_tpm_is_refused():
     node = Node()
-    state = run(node)
+    state = run(node, 2)
     # 10 s by the wall, so 3.5 s are allowed.
     node.clock_ms -= 3600
     refused(ClockDriftError, node, state)
     node = Node()
-    state = run(node)
+    state = run(node, 2)
     node.clock_ms -= 3400
     assert kinds(taken(state, node.window())) == []
 
@@ -164,6 +164,28 @@ def test_after_a_late_quote_the_next_one_follows_sooner():
     state = taken(state, node.window()).state
     node.clock_ms -= 8_000
     assert kinds(taken(state, node.window())) == []
+
+
+def late_first(node):
+    """Return the state after an epoch's first window, quoted 8 s late."""
+    node.clock_ms += 8_000
+    state = run(node)
+    node.clock_ms -= 8_000
+    return state
+
+
+def test_where_the_first_quote_of_an_epoch_was_late_the_second_says_so_and_is_taken():
+    node = Node()
+    step = taken(late_first(node), node.window())
+    assert kinds(step) == [FlagKind.QUOTED_LATE]
+    assert kinds(taken(step.state, node.window())) == []
+
+
+def test_after_a_late_first_quote_wall_time_is_held_against_the_second():
+    node = Node()
+    state = taken(late_first(node), node.window()).state
+    node.clock_ms -= 3600
+    refused(ClockDriftError, node, state)
 
 
 def test_a_wall_clock_that_gains_a_little_every_window_is_noticed():

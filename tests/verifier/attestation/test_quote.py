@@ -56,14 +56,13 @@ def test_another_magic_is_refused():
 
 @pytest.mark.parametrize("kind", [0x8014, 0x8015, 0x8016, 0x8017, 0x8019, 0x801A, 0x801C])
 def test_another_kind_of_attestation_is_no_quote(kind):
-    # The body stays a quote's, so most of these are malformed as what they say that they are.
-    with pytest.raises((NotAQuoteError, TpmStructureError)):
+    with pytest.raises(NotAQuoteError):
         checked(attested(kind=kind))
 
 
 def test_a_certified_key_is_no_quote():
     certify = attested(kind=0x8017)[: -(4 + 6 + 34)] + (b"\x00\x22" + b"\x00\x0b" + bytes(32)) * 2
-    with pytest.raises(NotAQuoteError, match="CertifyInfo"):
+    with pytest.raises(NotAQuoteError, match="0x8017"):
         checked(certify)
 
 

@@ -13,6 +13,8 @@ from tests.fakes.verifier import (
     put,
     telemetry_record,
 )
+from tests.fakes.windows import WindowWorld
+from verifier.policy import Policy
 from verifier.presentation import Member
 from verifier.report import Outcome, Report
 from verifier.steps.double_counting import check_double_counting
@@ -146,3 +148,68 @@ def test_two_credentials_that_supersede_each_other_are_still_counted(world):
     assert found(first, second) == [("failed", "DUPLICATE_WINDOW")]
     later = edited(second, put("issuanceDate", "2026-11-20T20:02:00Z"))
     assert ("warning", "DUPLICATE_CREDENTIAL") in found(first, later)
+
+
+# --- a window beside its own inferences ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def node():
+    """A node of two windows, each with two inferences."""
+    place = WindowWorld(World(policy=Policy(trusted_issuers=("did:web:oracle.example",))))
+    place.close()
+    place.close()
+    return place
+
+
+def test_a_window_beside_one_of_its_inferences_is_told_in_both_orders(node):
+    whole, part = node.credential(node.made[0]), node.inference(node.made[0])
+    for shown in ((whole, part), (part, whole)):
+        report = judge_presentation(node.world, presentation(*shown), evidence=node.evidence())
+        assert report.outcome is Outcome.VERIFIED
+        assert (STEP, "warning", "DUPLICATE_CREDENTIAL") in problems(report)
+        told = report.check(STEP).detail
+        assert f"{part['id']} is an inference of the window {whole['id']}" in told
+
+
+def test_windows_alone_and_inferences_alone_are_each_counted_once(node):
+    assert found(*(node.unsecured(made) for made in node.made)) == [("passed", None)]
+    inferences = [node.inference(made, index) for made in node.made for index in (0, 1)]
+    assert found(*inferences) == [("passed", None)]
+
+
+def test_an_inference_of_another_window_counts_beside_a_window(node):
+    first, second = node.made
+    assert found(node.unsecured(second), node.inference(first)) == [("passed", None)]
+    foreign = WindowWorld(World())
+    others = foreign.unsecured(foreign.close(header={"node_id": "node-8"}))
+    others["id"] = OTHER_ID
+    assert found(others, node.inference(first)) == [("passed", None)]
+
+
+def test_each_inference_beside_its_window_is_told(node):
+    first, second = node.made
+    shown = [node.inference(first), node.unsecured(second), node.inference(second, 1), node.unsecured(first)]
+    assert found(*shown) == [("warning", "DUPLICATE_CREDENTIAL")] * 2
+    assert found(*shown, node.inference(first, 1)) == [("warning", "DUPLICATE_CREDENTIAL")] * 3
+
+
+@pytest.mark.parametrize("kept", ["windowDigest", "windowCredential", "digestMultibase"])
+def test_an_inference_is_its_windows_by_each_name_that_it_gives(node, kept):
+    whole, part = node.unsecured(node.made[0]), node.inference(node.made[0])
+    others = {
+        "windowDigest": ("evidence.0.windowDigest", node.made[1].header["merkle_root"]),
+        "windowCredential": ("credentialSubject.windowCredential", OTHER_ID),
+        "digestMultibase": ("evidence.0.digestMultibase", node.made[1].header["merkle_root"]),
+    }
+    changed = edited(part, *(put(*change) for name, change in others.items() if name != kept))
+    assert found(whole, changed) == [("warning", "DUPLICATE_CREDENTIAL")]
+    nothing = edited(part, *(put(*change) for change in others.values()))
+    assert found(whole, nothing) == [("passed", None)]
+
+
+def test_an_inference_beside_a_window_that_was_superseded_is_told_of_the_one_that_counts(node):
+    old = node.unsecured(node.made[0])
+    new = edited(old, put("id", OTHER_ID), put("credentialSubject.supersedes", old["id"]))
+    told = found(old, new, node.inference(node.made[0]))
+    assert told == [("warning", "DUPLICATE_CREDENTIAL")] * 2

@@ -16,8 +16,8 @@ from did.errors import AlgorithmRefusedError, JwsError, UnsupportedKeyError
 from did.jwk import parse_jwk
 from did.jws import parse_detached
 from tests.vectors import shared
-from verifier.canonicalize import InProcess
 from verifier.errors import ProofVerificationError, UntrustedContextError
+from verifier.rdf.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020 as suite
 
 FOLDER = shared("vectors/jws-test-suite")

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from did.errors import JwsError
 from tests.fakes.documents import example
 from tests.fakes.suite import CANONICALIZER, key_of
-from verifier.context import Profile, check_contexts
 from verifier.errors import (
     MalformedTermError,
     ProofTransformationError,
@@ -23,6 +22,7 @@ from verifier.errors import (
     UnsignedClaimError,
     UntrustedContextError,
 )
+from verifier.rdf.context import Profile, check_contexts
 from verifier.suites import json_web_signature_2020 as suite
 
 PROFILES = {

@@ -1,0 +1,1 @@
+"""Status lists: verified, remembered, and never exchanged for an older one."""
