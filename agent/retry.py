@@ -21,14 +21,18 @@ _CONFLICT: Final = 409
 _FINAL_OF_WINDOW: Final = frozenset({400, _CONFLICT, 413, 422})
 # The nonce in a window's bytes is none of this issuer's, and never will be.
 _NONCE_REFUSED: Final = (401, problem_type("NONCE_REFUSED"))
+_SIGNER_MISMATCH: Final = (401, problem_type("WINDOW_SIGNER_MISMATCH"))
 TAKEN: Final = "the inference id is taken: sending it again never helps, use another --inference-id"
 """What to tell about a record that ``is_taken``."""
 _MAX_PROBLEM_BYTES: Final = 16 * 1024
 _PROBLEM_JSON: Final = "application/problem+json"
 # The record lies ahead of the issuer's clock: it is taken as it is once that has caught up.
 _CLOCK_SKEW: Final = problem_type("CLOCK_SKEW")
-# Windows before this one never came. It is taken as it is once they have, or once an operator accepts the gap.
-_SEQUENCE_GAP: Final = (_CONFLICT, problem_type("WINDOW_SEQUENCE_GAP"))
+# Windows before this one never came, or its clocks disagree, which may be the issuer's fault as well. It is taken as it
+# is once the others have come, or once an operator accepts it.
+_FOR_OPERATOR: Final = frozenset(
+    {(_CONFLICT, problem_type("WINDOW_SEQUENCE_GAP")), (_CONFLICT, problem_type("CLOCK_DRIFT"))}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,14 @@ def judge(answer: Answer, inference_id: str, now: datetime) -> Verdict:
     return Later(f"the issuer answered {answer.status}", _retry_after(answer, now))
 
 
-def judge_window(answer: Answer, digest: str, now: datetime) -> Verdict:
+def judge_window(answer: Answer, digest: str, now: datetime, *, key_replaced: bool = False) -> Verdict:
     """Return what ``answer`` means for the window of ``digest`` (multibase).
 
     2xx acknowledges only if its ``window`` is that digest. 400, 409, 413 and 422 with a problem document are final, and
-    so is NONCE_REFUSED: the window's bytes will never be taken; but for CLOCK_SKEW, and WINDOW_SEQUENCE_GAP, which says
-    nothing against this window. All else an operator or time may mend: the node is enrolled again, a key un-suspended,
-    the issuer brought up to date.
+    so is NONCE_REFUSED: the window's bytes will never be taken; but for CLOCK_SKEW, WINDOW_SEQUENCE_GAP, which says
+    nothing against this window, and CLOCK_DRIFT, on which an operator decides. All else an operator or time may mend:
+    the node is enrolled again, a key un-suspended, the issuer brought up to date. ``key_replaced``: it was enrolled
+    again since the window was signed, so that WINDOW_SIGNER_MISMATCH is final too.
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of the status
         if _window_of(answer.body) == digest:
@@ -105,9 +110,9 @@ def judge_window(answer: Answer, digest: str, now: datetime) -> Verdict:
         return Later(f"the answer {answer.status} does not acknowledge the window {digest}", _retry_after(answer, now))
     if _is_problem(answer):
         verdict, named = _of_problem(answer, now), (answer.status, _type_of(answer))
-        if named == _SEQUENCE_GAP:
+        if named in _FOR_OPERATOR:
             return Later(verdict.reason, _retry_after(answer, now), for_operator=True)
-        if answer.status in _FINAL_OF_WINDOW or named == _NONCE_REFUSED:
+        if answer.status in _FINAL_OF_WINDOW or named == _NONCE_REFUSED or (key_replaced and named == _SIGNER_MISMATCH):
             return verdict
     if _is_problem(answer):
         return Later(reason_of(answer), _retry_after(answer, now))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from issuer.store.records import Purpose
-
-SCHEMA_URL: Final = "https://w3id.org/green-compute/schema/credential-v1.json"
-"""The schema that single credentials are held to (FORMATS.md "Types"); the issuer serves a copy."""
 
 
 class Addresses(msgspec.Struct, frozen=True):

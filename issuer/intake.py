@@ -2,7 +2,7 @@
 
 Each check stands alone because idempotency comes between them: a record seen before gets the same
 answer however old it is, so the signature is checked first, freshness and plausibility only for new ones
-(design.md "Idempotency before freshness").
+(decision 0005).
 """
 
 from __future__ import annotations

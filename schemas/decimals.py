@@ -15,7 +15,6 @@ from schemas.errors import MalformedValueError
 
 MJ_PER_KWH: Final = 3_600_000_000
 KWH_DECIMALS: Final = 12
-MAX_DECIMALS: Final = 18
 MAX_EXPONENT: Final = 400
 _TOO_LONG: Final = "the decimal needs more than 18 integer digits or 18 decimals"
 

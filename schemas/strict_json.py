@@ -30,6 +30,8 @@ _LEAST_VALUES: Final = 1024
 MAX_MEMBERS: Final = 4096
 """Members of one object: JSON-LD engines sort and look up each (a credential's largest object has some 60)."""
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
 # An unterminated string matches up to the end of input: otherwise each quote in it would be tried as a start of its
 # own, in quadratic time. Possessive, since what may be tried again has to be remembered.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -50,6 +52,12 @@ def parse(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH)
     """
     if len(raw) > max_bytes:
         raise ResourceLimitError(f"the document has {len(raw)} bytes; at most {max_bytes} are read")
+    if not raw.strip():
+        raise ParsingError("the document is empty; JSON is expected")
+    if raw.startswith(_BYTE_ORDER_MARK):
+        raise ParsingError(
+            "the document begins with a byte order mark, which JSON may not: save it as UTF-8 without one"
+        )
     _check_structure(raw, max_values(max_bytes), max_depth)
     try:
         text = raw.decode("utf-8")

@@ -68,10 +68,10 @@ class Term:
 
 
 METHODS: Final = ("modelled", "partition-estimate", "integrated", "counter", "metered")
-"""measurementMethod, the lowest first (design.md "Assurance")."""
+"""measurementMethod, the lowest first (docs/formats.md)."""
 
 ASSURANCES: Final = ("simulated", "software", "tpm-emulated", "tpm-virtual", "tpm-hardware")
-"""assurance, the lowest first (design.md "Assurance")."""
+"""assurance, the lowest first (docs/formats.md)."""
 
 _GRANULARITIES: Final = ("PT5M", "PT15M", "PT30M", "PT1H", "P1D", "P1M", "P1Y")
 _TIERS: Final = ("live", "history", "operator", "subregion-annual", "country-annual", "world-annual")

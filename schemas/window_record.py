@@ -23,7 +23,7 @@ from schemas.strict_json import JsonObject
 from schemas.telemetry import INFERENCE_ID, MODEL_ID
 
 MAX_RECORDS: Final = 50_000
-"""Records of one window (design.md "Size limits by route")."""
+"""Records of one window (docs/formats.md)."""
 
 MAX_RECORD_BYTES: Final = 4096
 """More than any record has whose texts keep to their lengths."""

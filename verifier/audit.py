@@ -196,12 +196,13 @@ class _Audit:
             return
         issued = self._shared.nonces.get(header.nonce)
         try:
-            check_freshness(header, window.digest, issued, now_us=header.end_us)
+            told = check_freshness(header, window.digest, issued, now_us=header.end_us)
         except NonceError as error:
             yield failed(error)
             return
         if issued is not None and issued.used_by is None:
             yield failed(NonceError("nonce: by the log, no window ever used it"))
+        yield from (warning(Notice.NONCE_AFTER_END, flag.detail) for flag in told)
 
     # --- receipts and credentials -------------------------------------------------------------------------
 

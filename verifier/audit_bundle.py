@@ -175,7 +175,8 @@ def _check_directory(size: int, seek: Callable[[int], int], read: Callable[[int]
     end = tail.rfind(_END)
     if end < 0 or len(tail) - end < _END_BYTES:
         raise BundleError(
-            "the archive's directory, which stands at its end, is missing: the file is cut off, or no ZIP"
+            "the archive's directory, which stands at its end, is missing: the file is cut off, or no ZIP "
+            "(a single document is checked by green-verifier verify)"
         )
     if _END_64 in tail[max(0, end - 20) : end]:
         raise ResourceLimitError(f"the archive has the 64-bit form; at most {MAX_FILES} files are read")

@@ -84,6 +84,8 @@ class Collected:
 
 def collect(folder: Path, *, max_files: int = MAX_FILES) -> Collected:
     """Return the files under ``folder``, links left out. Raises UsageError where it cannot be read or holds too much."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
     collected = Collected(max_files=max_files)
     try:
         for path in sorted(folder.rglob("*")):

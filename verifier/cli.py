@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from schemas.distribution import ShowVersion, lacking
 from schemas.errors import GreenError
 from verifier.cli_bundle import add_bundle, run_bundle
 from verifier.cli_options import EXIT_CODES, read_file, settings_of
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_verify(commands.add_parser("verify", help="check one document and explain the verdict"))
     add_bundle(commands.add_parser("audit-bundle", help="make or check a bundle of a node's windows, in one file"))
@@ -94,6 +96,6 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         from verifier.web.serve import serve
     except ModuleNotFoundError as error:
-        raise UsageError("the service needs more packages: pip install 'green-compute-oracle[verifier-api]'") from error
+        return lacking("green-verifier", "verifier-api", error)
     serve(msgspec.structs.replace(settings, host=host, port=port))
     return 0

@@ -33,7 +33,7 @@ _EXAMPLES: Final = """\
 examples:
   green-verifier audit-bundle make june/ --out june.zip
       collect credentials, receipts, records and evidence in one file, and fetch what else the credentials need
-  green-verifier audit-bundle make --from-issuer https://issuer.example --api-key-file audit.key --node node-7 \
+  green-verifier audit-bundle make --from-issuer https://issuer.example --api-key-file audit.key --node node-7 \\
       --from 2026-06-01 --to 2026-07-01 --out june.zip
       the same of all that the issuer has of a node's windows that ended in June
   green-verifier audit-bundle verify june.zip --trust-evidence
@@ -55,6 +55,8 @@ def add_bundle(bundle: argparse.ArgumentParser) -> None:
     actions = bundle.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_make(actions.add_parser("make", help="collect the files of a folder, or of an issuer, in one bundle"))
     verify = actions.add_parser("verify", help="check a bundle; nothing is fetched")
+    verify.epilog = _EXAMPLES
+    verify.formatter_class = argparse.RawDescriptionHelpFormatter
     verify.add_argument("bundle", metavar="BUNDLE", type=Path, help="the file that make wrote")
     verify.add_argument("--json", action="store_true", help="write the report as JSON")
     verify.add_argument("--policy", metavar="FILE", type=Path, help="whom to trust and what to demand (TOML or JSON)")

@@ -191,8 +191,7 @@ def _read_source(options: argparse.Namespace, client: EgressClient) -> bytes:
         raise UsageError(f"{source} would have to be fetched, and --offline forbids that")
     fetched = asyncio.run(client.fetch(source, gather.DOCUMENT_TYPES))
     if fetched.problem == FetchBlockedError.name:
-        hint = "" if options.development else "; --development allows this machine's own addresses"
-        raise FetchBlockedError(f"{source}: {fetched.detail}{hint}")
+        raise FetchBlockedError(f"{source}: {fetched.detail}")
     return body_of(fetched)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from did.errors import InvalidDidError
 from schemas import credential, digests, jcs, strict_json
-from schemas.errors import GreenError, ResourceLimitError
+from schemas.errors import GreenError, ParsingError, ResourceLimitError
 from schemas.strict_json import Json, JsonObject
 
 MAX_IDENTIFIER: Final = 2048
 """Characters of an issuer's, a holder's or a document's own identifier: a longer one is refused, and not repeated."""
 MAX_STATUS_ENTRIES: Final = 4
 """Status entries of a credential that are followed; one with more is refused."""
+_ZIP: Final = b"PK\x03\x04"
+# A header in base64url begins with {" and so with eyJ, or with a space or line break after the brace.
+_COMPACT: Final = re.compile(rb"\s*e[wy][A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+(?:[\s.~]|\Z)", re.ASCII)
 MAX_PRESENTATION_BYTES: Final = 16 * 1024 * 1024
 # A presentation adds two levels around a credential, which has at most strict_json.MAX_DEPTH of its own.
 MAX_PRESENTATION_DEPTH: Final = strict_json.MAX_DEPTH + 2
@@ -85,7 +89,19 @@ def _check_strings(value: Json) -> None:
 
 
 def parse_any(raw: bytes) -> Document:
-    """Return the credential or presentation in ``raw``, each within its own limits. Raises as parse."""
+    """Return the credential or presentation in ``raw``, each within its own limits. Raises as parse.
+
+    What else people hand to a verifier is named: an audit bundle, a compact token.
+    """
+    if raw.startswith(_ZIP):
+        raise ParsingError(
+            "this is a ZIP archive; an audit bundle is checked by green-verifier audit-bundle verify FILE"
+        )
+    if _COMPACT.match(raw):
+        raise ParsingError(
+            "this is a compact token (JWS or JWT), which is not read here; "
+            "verify the JSON-LD credential: the issuer's certificate of an inference has it at the same path with /vc"
+        )
     try:
         return parse(raw)
     except ResourceLimitError:

@@ -45,6 +45,9 @@ _PIECES_IN_A_TURN: Final = 32
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([^";]*)', re.IGNORECASE)
 
 
+_DEVELOPMENT_HINT: Final = "; --development allows this machine, to try things out"
+
+
 class Fetcher(Protocol):
     """Whoever can fetch a URL for a verification."""
 
@@ -141,7 +144,8 @@ class EgressClient:
         """Return the URL that was really asked, the media type and the body."""
         target = target_of(url)
         if target.scheme != "https" and not self._development:
-            raise FetchBlockedError(f"{url[:60]!r} is not an https URL")
+            hint = _DEVELOPMENT_HINT if _names_this_machine(target.host) else ""
+            raise FetchBlockedError(f"{url[:60]!r} is not an https URL{hint}")
         addresses = await self._addresses(target)
         # Only development gets here with a loopback address, and such a host has no certificate.
         scheme = "http" if all(is_loopback(address) for address in addresses) else "https"
@@ -172,7 +176,7 @@ class EgressClient:
         for address in addresses:
             reason = judge(address)
             if reason is not None:
-                hint = "; --development allows this machine, to try things out" if is_loopback(address) else ""
+                hint = _DEVELOPMENT_HINT if is_loopback(address) else ""
                 raise FetchBlockedError(f"{target.host[:60]!r} is at a forbidden address ({reason}){hint}")
         return addresses
 
@@ -225,6 +229,13 @@ class EgressClient:
         if inflate is not None and not inflate.eof:
             raise FetchFailedError("the answer ends within its compressed stream")
         return bytes(body)
+
+
+def _names_this_machine(host: str) -> bool:
+    try:
+        return is_loopback(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _port(target: Target, scheme: str) -> int:

@@ -1,6 +1,6 @@
 """What a verification found: one Check a step, one Report a document.
 
-The vocabulary is design.md's: an outcome is ``verified``, ``refused`` or ``inconclusive``. A check that
+An outcome is ``verified``, ``refused`` or ``inconclusive``. A check that
 could not be made is never counted in the document's favour.
 """
 
@@ -93,7 +93,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The verdict on one document.
 
     ``problem`` is the first of the refusals (or, if there is none, of what was inconclusive) in the order
-    of design.md. ``id``, ``issuer`` and ``holder`` are what the document says of itself. ``subject`` holds the
+    of ``rank``. ``id``, ``issuer`` and ``holder`` are what the document says of itself. ``subject`` holds the
     claims of the validated shape only. ``at`` is the time for which the verdict was made. ``credentials``
     are the reports on the credentials inside a presentation, or on a receipt's window; their evidence and policy are
     the outer report's. ``warned_of`` names each kind of warning in the report and in those inside, once: whoever says
@@ -130,7 +130,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def problems(self) -> tuple[Finding, ...]:
-        """Every finding that stands in the way, in the order of design.md; those of inner credentials last."""
+        """Every finding that stands in the way, in the order of ``rank``; those of inner credentials last."""
         own = [finding for _, finding in obstacles(self.checks)]
         inner = [finding for report in self.credentials for finding in report.problems]
         return (*own, *inner)
@@ -252,7 +252,7 @@ def findings_of(check: Check) -> tuple[Finding, ...]:
     return check.findings or (Finding(check.result, check.detail, check.problem),)
 
 
-# design.md "Three outcomes": gate, parse, resource limit, context, schema, unsigned claim, DID and key,
+# Gate, parse, resource limit, context, schema, unsigned claim, DID and key,
 # proof, validity, status, claims, policy.
 _ORDER: Final = {
     "parse": 0,
@@ -281,7 +281,7 @@ _RANK_OF_PROBLEM: Final = {"RESOURCE_LIMIT": 1, "TYPE_MISMATCH": 1, "UNSIGNED_CL
 
 
 def obstacles(checks: Iterable[Check]) -> list[tuple[str, Finding]]:
-    """Return (step, finding) of all that refuses, then of all that is inconclusive, each in design.md's order."""
+    """Return (step, finding) of all that refuses, then of all that is inconclusive, each in the order of ``rank``."""
     found = [
         (check.step, finding)
         for check in checks
@@ -292,7 +292,7 @@ def obstacles(checks: Iterable[Check]) -> list[tuple[str, Finding]]:
 
 
 def rank(step: str, finding: Finding) -> int:
-    """Return the place of a finding in design.md's order of refusals; a smaller one is named first."""
+    """Return the place of a finding in the order of refusals; a smaller one is named first."""
     # An absent signature is no matter of the shape: it is named where a false one would be.
     if finding.problem == "NO_PROOF":
         return _ORDER["proof"]

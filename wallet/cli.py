@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import strict_json
+from schemas.distribution import ShowVersion
 from schemas.errors import GreenError
 from verifier.errors import FetchFailedError
 from verifier.failure import INTERRUPTED, failed
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_init(commands.add_parser("init", parents=[shared], help="make a wallet with a key of its own"))
     _add_import(commands.add_parser("import", parents=[shared], help="verify credentials and keep them"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final, NoReturn
 
+from schemas.distribution import ShowVersion
+
 USAGE: Final = 64
 """Exit code of a call that cannot be understood, or settings that cannot be used (EX_USAGE, sysexits.h)."""
 
@@ -59,6 +61,7 @@ def build() -> argparse.ArgumentParser:
         epilog="start with: green-agent enroll --issuer https://oracle.example --token TOKEN",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=ShowVersion)
     parser.add_argument("--verbose", action="store_true", help="show what is logged, with tracebacks")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _enroll(_command(commands, "enroll", "make a key, register this node with an issuer", aliases=("enrol",)))

@@ -12,6 +12,7 @@ from agent.meters import nvml
 from agent.meters.nvml_functions import Nvml
 from agent.meters.protocol import Inventory, Meter, Unavailable
 from agent.meters.simulator import SimulatedMeter
+from schemas.distribution import how_to_install
 
 
 def survey(settings: Settings, environment: Mapping[str, str], clock: Clock, binding: Nvml | None = None) -> Inventory:
@@ -19,7 +20,7 @@ def survey(settings: Settings, environment: Mapping[str, str], clock: Clock, bin
     try:
         library = nvml.load() if binding is None else binding
     except MeterUnavailableError as error:
-        remedy = "pip install 'green-compute-oracle[agent]'"
+        remedy = how_to_install("agent")
         # Without the package nobody knows whether there is a GPU; the driver's device file tells.
         absent = not Path("/dev/nvidiactl").exists()
         return Inventory(unavailable=(Unavailable("nvml", error.detail, remedy, absent),))

@@ -89,6 +89,30 @@ def reconcile(left: Position, pending: bytes | None, found: Position) -> Next:
     return Next.BROKEN
 
 
+def check_clock(left: Position, clock_ms: int, found: ClockInfo) -> None:
+    """Return if windows may go on in a new epoch, at the clock ``found``, after ``clock_ms`` in the epoch of ``left``.
+
+    A TPM that lost power goes on from the clock that it saved last, up to 69 minutes ago, and says that
+    it is not safe: its reset count, which rose, shows that time went on (docs/decisions/0011).
+
+    Raises TpmChangedError where its counters went back, TpmBusyError where only waiting helps, and for how long.
+    """
+    epoch = (found.reset_count, found.restart_count)
+    if epoch < left.epoch:
+        raise TpmChangedError(
+            f"the TPM counts {epoch[0]} resets and {epoch[1]} restarts, after {left.epoch[0]} and {left.epoch[1]}: it "
+            "was cleared, or an earlier state was put back, and its windows are refused; enrol again"
+        )
+    lost_power = epoch[0] > left.epoch[0] and not found.safe
+    behind_ms = clock_ms - found.clock_ms
+    if behind_ms >= 0 and not lost_power:
+        minutes = behind_ms // 60_000 + 1
+        raise TpmBusyError(
+            f"the TPM's clock went back behind the {clock_ms} ms that it had reached, without a loss of power: windows "
+            f"wait until it is past them, for else they are refused; that takes {minutes} min at most"
+        )
+
+
 class Quoter:
     """Signs windows with an attestation key. Any thread may call it."""
 

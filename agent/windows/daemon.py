@@ -36,11 +36,12 @@ from agent.windows.nonces import NonceRequests, NonceStore
 from agent.windows.protocol import WorkerStatus
 from agent.windows.server import WorkServer
 from agent.windows.server_address import socket_path
-from agent.windows.sign import SoftwareWindowSigner, TpmWindowSigner, WindowSigner
+from agent.windows.sign import SoftwareWindowSigner, TpmWindowSigner, WindowSigner, replaced_by
 from agent.windows.spool import WindowSpool, measuring
 from agent.windows.submit import WindowSubmitter
 from agent.windows.telemetry import TelemetryWindow
 from did.signers import open_signer
+from schemas.window_header import WindowHeader
 
 EARLIEST_WALL_NS: Final = 1_735_689_600_000_000_000
 """2025-01-01: a clock before it was never set."""
@@ -69,6 +70,7 @@ class Daemon:
         socket: Path,
         occupancy: Occupancy | None = None,
         contacts: ContactBook | None = None,
+        is_replaced: Callable[[WindowHeader], bool] = lambda _: False,
     ) -> None:
         """Prepare; nothing is measured yet. Raises SettingsError, SpoolError."""
         self._settings = settings
@@ -91,11 +93,18 @@ class Daemon:
                 fraction=random.random,
                 contacts=contacts,
                 requests=requests,
+                is_replaced=is_replaced,
                 timeout_s=settings.submit_timeout_s,
             )
         )
         self._keeper = Keeper(
-            spool, signer, nonces, settings.node_id, window_s=settings.window_s, stored=self._sender.wake
+            spool,
+            signer,
+            nonces,
+            settings.node_id,
+            window_s=settings.window_s,
+            stored=self._sender.wake,
+            is_replaced=is_replaced,
         )
         head = self._keeper.head
         killed = spool.note_killed(head.next_sequence, head.end_us, clock.wall_ns() // _NS_PER_US)
@@ -227,15 +236,20 @@ def open_daemon(
             socket=socket_path(settings, home),
             occupancy=claims,
             contacts=ContactBook(home.window_contact_file, clock),
+            is_replaced=replaced_by(_ak_file(settings, home)),
         )
 
 
 def _signer(settings: Settings, home: Home, spool: WindowSpool) -> WindowSigner:
     if settings.window_signer == "software":
         return SoftwareWindowSigner(open_signer(settings.key), settings.node_id, spool.next_start())
-    ak_file = Path(settings.ak_file) if settings.ak_file else home.ak_file
+    ak_file = _ak_file(settings, home)
     if not ak_file.exists():
         raise SettingsError(
             f"window_signer is tpm, and {ak_file} is not there: enrol with green-agent enroll --key tpm:"
         )
     return TpmWindowSigner(parse(settings.tpm), ak_file, settings.node_id, chain_pcr=settings.chain_pcr)
+
+
+def _ak_file(settings: Settings, home: Home) -> Path:
+    return Path(settings.ak_file) if settings.ak_file else home.ak_file

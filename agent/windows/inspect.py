@@ -51,7 +51,7 @@ def inspect_windows(
             rejected=len(spool.rejected()),
             gap=_in_words(gap),
             problem=said.problem if said is not None else "",
-            waits_for=_missing(contact, len(pending), len(spool.rejected())),
+            waits_for=_waits_for(contact, len(pending), len(spool.rejected())),
         )
     finally:
         spool.close()
@@ -76,11 +76,11 @@ def _newest(spool: WindowSpool, pending: list[str]) -> tuple[int, int]:
     return unsigned, following
 
 
-def _missing(contact: Contact, pending: int, rejected: int) -> str:
-    """Return what the issuer says of windows that are missing before those that wait, and what can be done here."""
+def _waits_for(contact: Contact, pending: int, rejected: int) -> str:
+    """Return on what the issuer's operator is to decide before those that wait are taken, and what can be done here."""
     if not contact.for_operator or not pending:
         return ""
-    told = f"the issuer takes no window of this node before others that it no longer sends: {contact.for_operator}"
+    told = f"the issuer takes no window of this node before its operator has decided: {contact.for_operator}"
     if not rejected:
         return told
     return f"{told}. {rejected} were refused: once mended, green-agent submit --retry-rejected sends them first"

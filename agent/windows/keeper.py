@@ -19,7 +19,7 @@ import msgspec
 
 from agent.errors import AgentError, SpoolError, SpoolFullError
 from agent.tpm.errors import TpmBusyError
-from agent.tpm.quoting import Next, Position, reconcile
+from agent.tpm.quoting import Next, Position, check_clock, reconcile
 from agent.windows.close import Closed, Head, Identity, after, close_window
 from agent.windows.nonces import NonceStore
 from agent.windows.sign import Signing, WindowSigner
@@ -30,13 +30,15 @@ from did.errors import DidError
 from schemas import base64url
 from schemas.errors import FormatError, GreenError
 from schemas.tpm.pcr import extend
-from schemas.window_header import MAX_DURATION_US, Boot
+from schemas.window_header import MAX_DURATION_US, Boot, WindowHeader
 
 MAX_WAITING: Final = 3
 """Windows that wait in memory and cannot be joined; beyond, the oldest is dropped."""
 
 _MAX_JOINED_RECORDS: Final = 45_000
 _HELD_WINDOWS: Final = 3
+_QUOTES: Final = 50
+_KEY_REPLACED: Final = "its attestation key was replaced by enrolment before the issuer had taken it, and it takes none of that key any more"
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +55,18 @@ class Keeper:
         *,
         window_s: float = 10.0,
         stored: Callable[[], None] = lambda: None,
+        is_replaced: Callable[[WindowHeader], bool] = lambda _: False,
     ) -> None:
-        """Go on where the spool stands; ``stored`` is called after each window that may be sent. Raises SpoolError."""
+        """Go on where the spool stands; ``stored`` is called after each window that may be sent.
+
+        ``is_replaced`` tells whether enrolment has replaced the key of a window since. Raises SpoolError.
+        """
         self._spool = spool
         self._signer = signer
         self._nonces = nonces
         self._node_id = node_id
         self._stored = stored
+        self._is_replaced = is_replaced
         self._held_us = int(window_s * _HELD_WINDOWS * 1_000_000)
         self._waiting: list[TelemetryWindow] = []
         self._identity: Identity | None = None
@@ -117,6 +124,12 @@ class Keeper:
             if head.node_id != self._node_id:
                 self._set_aside(name, f"it is of node {head.node_id}, and this node is {self._node_id} now")
                 continue
+            if self._never_taken(window, head):
+                _log.critical(
+                    "a window's key was replaced before the issuer took it: it was set aside", extra={"window": name}
+                )
+                self._set_aside(name, _KEY_REPLACED)
+                continue
             if window.evidence is None:
                 self._unsigned.append(name)
             if head.next_sequence > newest.next_sequence:
@@ -127,6 +140,18 @@ class Keeper:
             return left
         return newest
 
+    def _never_taken(self, window: SpooledWindow, head: Head) -> bool:
+        """Return whether a window is of a key that was replaced, and behind all that the issuer had taken by then.
+
+        Those before are sent once more: they were taken, and only the answer is missing.
+        """
+        if not self._is_replaced(window.parsed):
+            return False
+        enrolled = self._spool.head()
+        if enrolled is None or enrolled.node_id != self._node_id:
+            return False
+        return head.next_sequence > enrolled.next_sequence
+
     def _sign_what_is_not(self, signing: Signing) -> None:
         while self._unsigned:
             name = self._unsigned[0]
@@ -136,11 +161,22 @@ class Keeper:
                 if step not in {Next.EXTEND, Next.QUOTE}:
                     self._break(step)
                     return
-                evidence = signing.sign(window, again=step is Next.QUOTE)
+                evidence = self._signed(signing, window, again=step is Next.QUOTE)
                 self._spool.add_evidence(name, evidence)
                 self.head = msgspec.structs.replace(self.head, clock_ms=clock_in(evidence))
                 self._stored()
             self._unsigned.pop(0)
+
+    def _signed(self, signing: Signing, window: SpooledWindow, *, again: bool) -> bytes:
+        """Return a window's evidence, its quote later than the one before: two within a millisecond would be refused."""
+        for _ in range(_QUOTES):
+            evidence = signing.sign(window, again=again)
+            if not 0 < clock_in(evidence) <= self.head.clock_ms:
+                return evidence
+            again = True
+        raise TpmBusyError(
+            f"the TPM's clock is not past the {self.head.clock_ms} ms of the last quote; it is tried again"
+        )
 
     def _step(self, signing: Signing, window: SpooledWindow) -> Next:
         header = window.parsed
@@ -177,13 +213,11 @@ class Keeper:
             return Place(chain=chain)
         if self.head.epoch == found.epoch and self.head.chain:
             _log.critical("somebody else extended the register of the chain; a new chain begins", extra={"pcr": chain})
-        boot_event, clock_ms = signing.opening(self.head.previous)
-        if clock_ms <= self.head.clock_ms:
-            # Losing power sets the TPM's clock back to what it saved last, up to 69 minutes ago.
-            raise TpmBusyError(
-                f"after a power cut the TPM's clock is behind the {self.head.clock_ms} ms that it had reached: windows "
-                "wait until it is past them, for else the issuer sees time run backwards"
-            )
+        boot_event, clock = signing.opening(self.head.previous)
+        if self.head.epoch:
+            left = (self.head.epoch[0], self.head.epoch[-1])
+            check_clock(Position(left, b""), self.head.clock_ms, clock)
+        self.head = msgspec.structs.replace(self.head, clock_ms=clock.clock_ms)
         return Place(chain=chain, boot_event=boot_event)
 
     def _put(self, window: TelemetryWindow, identity: Identity, boot: Boot, place: Place, nonce: str | None) -> None:

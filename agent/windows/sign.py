@@ -7,7 +7,7 @@ unsigned; it never makes another key sign them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ import msgspec
 
 from agent.record import signing_algorithm
 from agent.tpm.address import TpmAddress
+from agent.tpm.errors import TpmBusyError, TpmError
+from agent.tpm.identity import read_key_file
 from agent.tpm.keys import vendor_key
 from agent.tpm.quoting import Position, Quoter, open_quoter
 from agent.windows.close import Identity
@@ -28,11 +30,13 @@ from schemas import base64url, digests, jcs
 from schemas.cmw import WindowEvidence, build_evidence
 from schemas.opening_quote import BootEvent, build_boot_event, opening_of
 from schemas.strict_json import JsonObject
+from schemas.tpm.attest import ClockInfo
 from schemas.tpm.pcr import CHAIN_PCR
 from schemas.tpm.public import Public
 from schemas.window_header import (
     SOFTWARE_TYP,
     Boot,
+    WindowHeader,
     opening_qualification,
     quote_qualification,
 )
@@ -57,8 +61,8 @@ class Signing(Protocol):
         """Return where the chain stands in the TPM; None for a software key, which keeps none."""
         ...
 
-    def opening(self, previous: str | None) -> tuple[str, int]:
-        """Return the boot event (JCS text) that opens a chain after the window ``previous``, and the TPM's clock in ms."""
+    def opening(self, previous: str | None) -> tuple[str, ClockInfo]:
+        """Return the boot event (JCS text) that opens a chain after the window ``previous``, and the TPM's clock in it."""
         ...
 
     def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
@@ -80,6 +84,20 @@ class WindowSigner(Protocol):
     def open(self) -> AbstractContextManager[Signing]:
         """Lend it. Raises TpmError, SignerError."""
         ...
+
+
+def replaced_by(ak_file: Path) -> Callable[[WindowHeader], bool]:
+    """Return what tells a window whose attestation key is another than the one that ``ak_file`` keeps now."""
+
+    def is_replaced(header: WindowHeader) -> bool:
+        try:
+            name = base64url.decode(read_key_file(ak_file).name)
+        except TpmError:
+            return False
+        # A Name is the algorithm, in two bytes, and the digest that the header has.
+        return header.ak is not None and header.ak != digests.encode(name[2:])
+
+    return is_replaced
 
 
 class SoftwareWindowSigner:
@@ -109,10 +127,10 @@ class SoftwareWindowSigner:
         signature = self._signer.sign(_NONCES_DOMAIN + jcs.canonical_bytes(asked), self._algorithm)
         return jcs.canonical_bytes({**asked, "signature": base64url.encode(signature)})
 
-    def opening(self, previous: str | None) -> tuple[str, int]:
+    def opening(self, previous: str | None) -> tuple[str, ClockInfo]:
         """Return nothing: a new start counter opens the epoch."""
         del previous
-        return "", 0
+        return "", ClockInfo(0, 0, 0, safe=True)
 
     def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
         """Return ``{"evidence":{"jws":…}}``."""
@@ -158,17 +176,19 @@ class _TpmSigning:
     def position(self) -> Position:
         return self.quoter.position()
 
-    def opening(self, previous: str | None) -> tuple[str, int]:
+    def opening(self, previous: str | None) -> tuple[str, ClockInfo]:
         made = self.quoter.open(opening_qualification(previous, b""))
         quote = opening_of(made.attest, made.signature, made.pcr_values, previous=previous)
         ak = digests.encode(self.quoter.ak.public.name_digest)
         event = build_boot_event(BootEvent(v=1, node_id=self.node_id, ak=ak, opening=quote))
-        return event.decode(), made.clock.clock_ms
+        return event.decode(), made.clock
 
     def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
         digest = window.digest
         extra = quote_qualification(digest, window.parsed.nonce_bytes)
         made = (self.quoter.sign_again if again else self.quoter.sign)(window.chain, digest, extra)
+        if (made.clock.reset_count, made.clock.restart_count) != window.parsed.boot.epoch:
+            raise TpmBusyError("the machine slept or was booted while a window was being signed; it is looked at again")
         evidence = build_evidence(
             WindowEvidence(window.header, made.attest, made.signature, self.quoter.ak.public.encode(), made.pcr_values)
         )

@@ -26,6 +26,7 @@ from agent.windows.nonces import NonceRequests, NonceStore, nonces_in
 from agent.windows.spool import WindowSpool, damaged
 from agent.windows.spooled import SpooledWindow
 from schemas import digests, times
+from schemas.window_header import WindowHeader
 
 WINDOWS_PATH: Final = "/api/v1/windows"
 HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
@@ -61,11 +62,13 @@ class WindowSubmitter:
         fraction: Callable[[], float],
         contacts: ContactBook | None = None,
         requests: NonceRequests | None = None,
+        is_replaced: Callable[[WindowHeader], bool] = lambda _: False,
         timeout_s: float = 15.0,
     ) -> None:
         """Send from ``spool`` by ``transport``; ``sleep`` waits and returns whether to give up.
 
         ``requests`` asks for nonces where windows bring none; None for a TPM, whose key signs no such request.
+        ``is_replaced`` tells whether enrolment has replaced the key of a window since.
         """
         self._spool = spool
         self._transport = transport
@@ -75,6 +78,7 @@ class WindowSubmitter:
         self._fraction = fraction
         self._contacts = contacts
         self._requests = requests
+        self._is_replaced = is_replaced
         self._timeout_s = timeout_s
         self._failures = 0
 
@@ -135,7 +139,7 @@ class WindowSubmitter:
         except NoAnswerError as error:
             return Later(error.detail)
         now = times.from_microseconds(self._clock.wall_ns() // 1000)
-        return judge_window(answer, digests.encode(window.digest), now)
+        return judge_window(answer, digests.encode(window.digest), now, key_replaced=self._is_replaced(window.parsed))
 
     def _settle(self, window: SpooledWindow, verdict: Verdict, sent: Sent) -> Later | None:
         try:

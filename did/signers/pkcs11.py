@@ -22,6 +22,7 @@ from did.jwk import from_cryptography
 from did.keys import PublicKey
 from did.signers.file import read_secret
 from did.signers.pkcs11_uri import Pkcs11Uri, parse
+from schemas.distribution import how_to_install
 
 try:
     import pkcs11
@@ -29,7 +30,7 @@ try:
     from pkcs11.types import SignMixin
     from pkcs11.util.ec import encode_ec_public_key
 except ImportError as error:
-    raise SignerError("pkcs11: keys need the extra: pip install green-compute-oracle[pkcs11]") from error
+    raise SignerError(f"pkcs11: keys need the extra 'pkcs11': {how_to_install('pkcs11')}") from error
 
 _Result = TypeVar("_Result")
 _ED25519_BYTES: Final = 32

@@ -1,4 +1,4 @@
-"""``nodes accept-gap``: windows of a node are lost for good, and those behind them are to be taken all the same."""
+"""``nodes accept-gap``: windows of a node are lost for good, or the clocks of one disagree; the next is to be taken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def register(nodes: Commands) -> None:
     parser = nodes.add(
         "accept-gap",
         _accept_gap,
-        summary="let a node's chain of windows go on, once, behind windows that are lost for good; the gap stays told",
+        summary="let a node's chain of windows go on, once, behind windows that are lost for good or past clocks that "
+        "disagree (CLOCK_DRIFT); it stays told",
         example="green-issuer nodes accept-gap node-7 --reason 'the disk failed on 20 November'",
     )
     parser.add_argument("node_id", metavar="NODE")
@@ -35,12 +36,16 @@ async def _accept_gap(arguments: argparse.Namespace) -> Answer:
     return Answer(
         value={
             "node_id": arguments.node_id,
-            "first_missing": gap.first,
-            "last_missing": gap.last,
+            "first_missing": None if gap.drift else gap.first,
+            "last_missing": None if gap.drift else gap.last,
             "last_window": gap.last_window,
             "next_window": gap.next_window,
             "reason": arguments.reason,
         },
-        heading=f"Windows {gap.first} to {gap.last} of {arguments.node_id} are given up; the node's next try is taken.",
-        advice=("That is told of the first window behind them: green-issuer nodes show " + arguments.node_id,),
+        heading=(
+            f"Window {gap.first} of {arguments.node_id} is taken at the node's next try, though its clocks disagree."
+            if gap.drift
+            else f"Windows {gap.first} to {gap.last} of {arguments.node_id} are given up; the node's next try is taken."
+        ),
+        advice=("That is told of the first window taken then: green-issuer nodes show " + arguments.node_id,),
     )

@@ -16,6 +16,7 @@ from issuer import enrolment
 from issuer.cli.arguments import Commands, Parser, positive, slug
 from issuer.cli.invitations import register as register_invitations
 from issuer.cli.known import check_invited, check_new_node, check_tenant
+from issuer.cli.node_chain import chain_lines
 from issuer.cli.node_gap import register as register_gap
 from issuer.cli.node_tenants import register as register_tenants
 from issuer.cli.opened import ACTOR, opened
@@ -111,6 +112,8 @@ async def _invite(arguments: argparse.Namespace) -> Answer:
         now = times.from_microseconds(issuer.now_us)
         await check_tenant(issuer.store, arguments.tenant)
         await check_invited(issuer.store, arguments.node_id)
+        # One that may be invited again is bound to its TPM, and enrols with nothing else.
+        bound = await issuer.store.nodes.get(arguments.node_id) is not None
         token = await enrolment.invite(issuer.store, _details(arguments), now, secrets.token_bytes, validity)
         await issuer.store.log.append(issuer.now_us, ACTOR, "invite-node", arguments.node_id, "")
         development = " --development" if issuer.settings.development else ""
@@ -122,7 +125,9 @@ async def _invite(arguments: argparse.Namespace) -> Answer:
             token,
             "",
             "On the node:",
-            f"  green-agent enroll --issuer {issuer.settings.public_url} --token {token}{development}",
+            f"  green-agent enroll --issuer {issuer.settings.public_url} --token {token}{development}"
+            + (" --key tpm:" if bound else ""),
+            *(() if bound else ("Where its TPM is to sign (docs/tpm.md), add --key tpm:",)),
         ),
     )
 
@@ -152,8 +157,9 @@ async def _show(arguments: argparse.Namespace) -> Answer:
         last = await issuer.store.windows.last(node.id)
         told = await issuer.store.windows.flags(node.id, limit=_TOLD)
         others: list[Json] = [*await issuer.store.windows.allowed(node.id)]
-    facts = node_view(node) | {"other_tenants": others, "chain": chain_view(node, last, told)}
-    return Answer(value=facts, advice=tuple(f"{name}: {cell(value)}" for name, value in facts.items()))
+    facts, chain = node_view(node) | {"other_tenants": others}, chain_view(node, last, told)
+    lines = [f"{name}: {cell(value)}" for name, value in facts.items()]
+    return Answer(value=facts | {"chain": chain}, advice=(*lines, *chain_lines(chain)))
 
 
 async def _revoke(arguments: argparse.Namespace) -> Answer:

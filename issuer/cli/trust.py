@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from issuer.cli.arguments import Commands
@@ -12,7 +13,7 @@ from issuer.cli.opened import ACTOR, Opened, opened
 from issuer.cli.output import Answer
 from issuer.store.errors import NotFoundError
 from issuer.store.tpms import StoredCertificate
-from issuer.tpm.bundle import explicit_root, sort_bundle
+from issuer.tpm.bundle import RefusedCertificate, explicit_root, sort_bundle
 from issuer.tpm.errors import TrustBundleError
 from schemas.strict_json import Json
 from verifier.endorsement.certificate import Certificate, parse_certificate
@@ -21,6 +22,8 @@ from verifier.endorsement.trust import ROOT_CLASSES, RootClass, TrustedRoot
 
 _COLUMNS = ("fingerprint", "class", "manufacturer", "certificate", "subject")
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{64}")
+_REASONS = 5
+"""Refused certificates that a message names."""
 
 
 def register(commands: Commands) -> None:
@@ -44,9 +47,15 @@ def register(commands: Commands) -> None:
         "add",
         _add,
         summary="trust one root by yourself, such as the CA of an emulator",
-        example="green-issuer trust tpm add swtpm-ca.pem --emulated",
+        example="green-issuer trust tpm add ca/swtpm-localca-rootca-cert.pem ca/issuercert.pem --emulated",
     )
-    parser.add_argument("certificate", metavar="FILE", help="one CA certificate, PEM or DER")
+    parser.add_argument("certificate", metavar="ROOT", help="the CA certificate that is trusted, PEM or DER")
+    parser.add_argument(
+        "below",
+        metavar="CA",
+        nargs="*",
+        help="CA certificates between it and the TPMs' own, which the TPMs do not send; trusted through the root alone",
+    )
     kinds = parser.add_mutually_exclusive_group(required=True)
     kinds.add_argument("--class", dest="root_class", choices=ROOT_CLASSES, help="what the root vouches for")
     kinds.add_argument(
@@ -100,6 +109,8 @@ async def _import(arguments: argparse.Namespace) -> Answer:
     async with opened(arguments) as issuer:
         trust = trust_of(_added(await issuer.store.tpms.certificates()))
         found = sort_bundle(content, trust)
+        if not found.roots and not found.intermediates:
+            raise TrustBundleError(f"nothing was taken: {_reasons(found.refused)}")
         for root in found.roots:
             await _keep(issuer, root, trust[root.fingerprint])
         for certificate in found.intermediates:
@@ -121,12 +132,21 @@ async def _add(arguments: argparse.Namespace) -> Answer:
     certificate = _single(_read(arguments.certificate))
     root_class: RootClass = arguments.root_class
     root = explicit_root(certificate, root_class)
+    below = [_authority(path) for path in arguments.below]
     async with opened(arguments) as issuer:
         changed = await _keep(issuer, certificate, root)
+        for one in below:
+            changed |= await _keep(issuer, one, None)
         await issuer.store.log.append(issuer.now_us, ACTOR, "trust-tpm-add", root.fingerprint, root_class)
     return Answer(
-        value={"fingerprint": root.fingerprint, "class": root_class, "changed": changed},
+        value={
+            "fingerprint": root.fingerprint,
+            "class": root_class,
+            "below": [one.fingerprint for one in below],
+            "changed": changed,
+        },
         heading=f"TPMs whose certificates lead to {root.fingerprint} are enrolled as tpm-{root_class}.",
+        advice=tuple(f"Chains may pass through {one.subject.text}." for one in below),
     )
 
 
@@ -159,6 +179,21 @@ def _added(stored: tuple[StoredCertificate, ...]) -> list[TrustedRoot]:
         for root_class in ROOT_CLASSES
         if one.root_class == root_class
     ]
+
+
+def _reasons(refused: Sequence[RefusedCertificate]) -> str:
+    shown = "; ".join(
+        " ".join(filter(None, (f"certificate {one.position},", one.subject and f"{one.subject}:", one.reason)))
+        for one in refused[:_REASONS]
+    )
+    return shown if len(refused) <= _REASONS else f"{shown}; and {len(refused) - _REASONS} more"
+
+
+def _authority(path: str) -> Certificate:
+    certificate = _single(_read(path))
+    if not certificate.extensions.is_ca:
+        raise TrustBundleError(f"{path}: {certificate.subject.text} is no CA, so no chain passes through it")
+    return certificate
 
 
 def _single(content: bytes) -> Certificate:

@@ -145,6 +145,9 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
             "next_sequence": {"type": "integer"},
             "previous": _MAYBE_TEXT,
             "end_us": {"type": "integer"},
+            "boot_epoch": _TEXT,
+            "chain_value": _TEXT,
+            "tpm_clock_ms": {"type": "integer"},
             "nonces": {"type": "array", "items": _TEXT},
         }
     ),

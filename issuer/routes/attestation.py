@@ -18,6 +18,7 @@ from issuer.refusals import counted
 from issuer.service import service_of
 from issuer.store.errors import NotFoundError
 from issuer.tpm import enrolment
+from issuer.tpm.messages import ActivationRequest, AttestRequest, read
 from schemas import strict_json
 from schemas.enrolment_record import parse_enrolment
 from schemas.errors import FormatError
@@ -59,7 +60,7 @@ async def attest(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Check that an endorsement key is a TPM's whose maker is trusted, and challenge it to open a secret."""
     service = service_of(request)
     with counted(request):
-        asked = enrolment.read(await _body(request), enrolment.AttestRequest)
+        asked = read(await _body(request), AttestRequest)
         challenged = await enrolment.begin(service.store, asked, service.clock.now())
     return json_answer(msgspec.to_builtins(challenged), HTTPStatus.CREATED)
 
@@ -75,15 +76,22 @@ async def attest(request: Request[Any, Any, Any]) -> Response[bytes]:
     ),
 )
 async def activate(request: Request[Any, Any, Any], enrolment_id: FromPath[str]) -> Response[bytes]:
-    """Bind a node to the TPM that has opened the secret, or give it that TPM's new attestation key."""
+    """Bind a node to the TPM that has opened the secret, or give it that TPM's new attestation key.
+
+    The same token with the same TPM and key again, however late, gets the node as it is on file, and changes nothing.
+    """
     service = service_of(request)
     with counted(request):
-        asked = enrolment.read(await _body(request), enrolment.ActivationRequest)
+        asked = read(await _body(request), ActivationRequest)
         enrolled = await enrolment.finish(service.store, enrolment_id[:64], asked, service.clock.now())
+    state = enrolled.chain
     chain: JsonObject = {
-        "next_sequence": enrolled.next_sequence,
-        "previous": enrolled.previous,
-        "end_us": enrolled.end_us,
+        "next_sequence": state.next_sequence,
+        "previous": state.previous,
+        "end_us": state.end_us or 0,
+        "boot_epoch": ".".join(map(str, state.epoch)),
+        "chain_value": state.chain_value,
+        "tpm_clock_ms": state.clock_ms,
         "nonces": [*enrolled.nonces],
     }
     return json_answer(node_view(enrolled.node) | chain, HTTPStatus.CREATED)

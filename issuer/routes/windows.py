@@ -21,7 +21,7 @@ from issuer.service import service_of
 from issuer.store.errors import NotFoundError
 from issuer.tenant_id import TENANT_ID
 from issuer.windows import nonces
-from issuer.windows.intake import MAX_NONCES
+from issuer.windows.intake import MAX_NONCES, IssuedWindow
 from issuer.windows.request import MAX_BYTES
 from issuer.windows.view import window_view
 from schemas.lexical import BOOT_EPOCH, INTEGER
@@ -61,9 +61,13 @@ async def window(request: Request[Any, Any, Any]) -> Response[bytes]:
     service = service_of(request)
     with counted(request):
         body, coding = await read_lines(request, max_bytes=MAX_BYTES, timeout_s=service.settings.body_timeout_s)
-        signed = await service.issuance.windows.accept(body, coding)
-    service.limits.nodes.take(signed.node.id)
-    issued = await service.issuance.windows.issue(signed)
+        accepted = await service.issuance.windows.accept(body, coding)
+    if isinstance(accepted, IssuedWindow):
+        service.limits.nodes.take(accepted.node_id)
+        issued = accepted
+    else:
+        service.limits.nodes.take(accepted.node.id)
+        issued = await service.issuance.windows.issue(accepted)
     url = service.addresses.credential(issued.credential_id)
     return json_answer(
         {"window": issued.digest, "credential": url, "nonces": [*issued.nonces]},

@@ -226,10 +226,11 @@ class Credential(_Row, table=True):
             sqlite_where=text(_LIVE_WINDOW),
             postgresql_where=text(_LIVE_WINDOW),
         ),
-        # What was made from a window is revoked with it, and summed and exported beside it.
+        # What was made from a window is revoked with it, and found beside it; by type, since it is up to 50,000.
         Index(
             "ix_credential_of_window",
             "window_id",
+            "credential_type",
             sqlite_where=text("window_id IS NOT NULL"),
             postgresql_where=text("window_id IS NOT NULL"),
         ),

@@ -89,6 +89,14 @@ class Tpms:
             raise InvitationSpentError("the enrolment token was used or has expired; ask for a new one")
         return read_record(Invitation, row)
 
+    async def enrolled(self, token_sha256: bytes) -> NodeRecord | None:
+        """Return the node that has its present key by this token, or None: the token is open, unknown, or long past."""
+        token = ENROLMENT_TOKEN.c
+        query = select(NODE).join(ENROLMENT_TOKEN, token.used_by_key_uri == NODE.c.key_uri)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query.where(token.token_sha256 == token_sha256))).mappings().first()
+        return None if row is None else read_record(NodeRecord, row)
+
     async def node_of(self, ek_digest: str) -> NodeRecord | None:
         """Return the node of a TPM, or None."""
         async with self._database.read() as connection:
@@ -124,6 +132,7 @@ class Tpms:
         """Return the node, registered with its TPM or with a new key of the same TPM, its token used, in one transaction.
 
         ``documents`` are kept as evidence by their digests: the enrolment record, and the certificates that it names.
+        Nonces that the key before has not used are void: it uses none any more, and they would be in the new one's way.
         Raises NotFoundError, InvitationSpentError (the token was used meanwhile), ConflictError: the node id, the key or
         the TPM is another node's, the node is revoked, or its windows went on meanwhile.
         """
@@ -136,6 +145,7 @@ class Tpms:
                 await connection.execute(NODE.insert().values(columns))
             else:
                 await _supersede(connection, read_record(NodeRecord, row), node)
+                await connection.execute(delete(NONCE).where(NONCE.c.node_id == node.id, NONCE.c.used_by.is_(None)))
             for body in documents:
                 insert = self._database.insert(EVIDENCE).values(digest=digests.digest(body), body=body)
                 await connection.execute(insert.on_conflict_do_nothing(index_elements=["digest"]))

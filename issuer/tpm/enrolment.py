@@ -7,6 +7,9 @@
 
 The secret is used once, within 60 seconds. The enrolment record writes down what was checked; its digest stands in
 every credential that rests on this TPM.
+
+An answer may be lost: the same token with the same TPM and attestation key is taken again, and gets the node as it is on
+file. Nothing changes then, the chain of windows least of all: beginning it anew would let a node drop windows unseen.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import Final, cast
 
 import msgspec
 
@@ -25,18 +28,18 @@ from issuer.enrolment import token_sha256
 from issuer.errors import InvitationError
 from issuer.store.enrolments import invited
 from issuer.store.errors import ConflictError, InvitationSpentError, NotFoundError
-from issuer.store.records import Attestation, NodeRecord
+from issuer.store.records import Attestation, Invitation, NodeRecord
 from issuer.store.store import Store
 from issuer.store.tpms import StoredCertificate, StoredChallenge
 from issuer.tpm.errors import ActivationError
 from issuer.tpm.make_credential import make_credential
+from issuer.tpm.messages import ActivationRequest, AttestRequest, Challenged
+from issuer.windows.intake import MAX_NONCES, NONCE_VALIDITY
 from schemas import base64url, digests, times
 from schemas.enrolment_record import EnrolmentRecord, build_enrolment, enrolment_digest
 from schemas.errors import MalformedValueError, SchemaInvalidError
 from schemas.opening_quote import QUOTE_SHAPE, OpeningQuote
-from schemas.strict_json import JsonObject
 from schemas.tpm import pcr
-from schemas.tpm.pcr import CHAIN_PCR
 from verifier.attestation import chain
 from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
 from verifier.attestation.chain_state import ChainState
@@ -56,50 +59,17 @@ SECRET_BYTES: Final = 32
 NONCES: Final = 8
 """Nonces that come with an enrolment."""
 
-_NONCE_VALIDITY: Final = timedelta(hours=1)
 _ID_BYTES: Final = 16
 _MAX_TEXT: Final = 24_000
 
 Draw = Callable[[int], bytes]
-T = TypeVar("T", bound=msgspec.Struct)
-
-
-class AttestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node sends first. Public areas (TPMT_PUBLIC) and certificates (DER) in base64url."""
-
-    token: str
-    ek_public: str
-    ek_certificate: str
-    ak_public: str
-    intermediates: list[str] = []
-
-
-class ActivationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What it sends then: the secret (base64url), the opening quote, and the register that chains its windows."""
-
-    secret: str
-    opening: dict[str, Any]
-    chain_pcr: int = CHAIN_PCR
-
-
-class Challenged(msgspec.Struct, frozen=True, kw_only=True):
-    """What the node gets: TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET, and what its opening quote has to be over."""
-
-    enrolment_id: str
-    credential_blob: str
-    encrypted_secret: str
-    nonce: str
-    previous: str | None
-    expires: str
 
 
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
-    """A node with its TPM, where its chain of windows goes on, and its first nonces."""
+    """A node with its TPM, where its chain of windows stands, and nonces."""
 
     node: NodeRecord
-    next_sequence: int
-    previous: str | None
-    end_us: int
+    chain: ChainState
     nonces: tuple[str, ...]
 
 
@@ -115,30 +85,23 @@ class _Details(msgspec.Struct, frozen=True, kw_only=True):
     root_class: RootClass
 
 
-def read(body: JsonObject, wanted: type[T]) -> T:
-    """Return a request's body as its Struct. Raises SchemaInvalidError."""
-    try:
-        return msgspec.convert(body, wanted)
-    except msgspec.ValidationError as error:
-        raise SchemaInvalidError(f"the body does not have the required shape: {error}") from error
-
-
 async def begin(store: Store, asked: AttestRequest, now: datetime, draw: Draw = secrets.token_bytes) -> Challenged:
     """Return the challenge to a TPM whose endorsement key leads to a trusted root.
 
-    Raises InvitationError, TpmStructureError and FormatError (400), TpmEnrolmentError (403), AttestationKeyError (401)
-    and ConflictError where the node is bound to another TPM.
+    Raises InvitationError (also where another key has used the token), TpmStructureError and FormatError (400),
+    TpmEnrolmentError (403), AttestationKeyError (401) and ConflictError where the node is bound to another TPM.
     """
     now_us = times.to_microseconds(now)
     token = token_sha256(asked.token)
-    try:
-        invitation = await store.tpms.invitation(token, now_us)
-    except (NotFoundError, InvitationSpentError) as error:
-        raise InvitationError("the invite token is unknown, used or expired; ask for a new one") from error
+    # Before anything is parsed: whoever has no token costs no more than this.
+    enrolled = await store.tpms.enrolled(token)
+    node_id = (await _invitation(store, token, now_us)).node_id if enrolled is None else enrolled.id
     key = check_attestation_key(_bytes(asked.ak_public, "ak_public"))
+    if enrolled is not None:
+        _check_same(enrolled, key)
     endorsement = _check_endorsement(asked, await store.tpms.certificates(), now)
-    node = await store.nodes.get(invitation.node_id)
-    await _check_binding(store, node, invitation.node_id, endorsement.ek_digest)
+    node = await store.nodes.get(node_id)
+    await _check_binding(store, node, node_id, endorsement.ek_digest)
     secret = draw(SECRET_BYTES)
     challenge = make_credential(endorsement.ek, key.public.name, secret, randomness=draw)
     stored = StoredChallenge(
@@ -174,20 +137,18 @@ async def finish(
     if challenge is None or not hmac.compare_digest(given, challenge.secret_sha256):
         raise ActivationError("the challenge is not known, over, or not answered with its secret; enrol again")
     details = msgspec.json.decode(challenge.details, type=_Details)
-    try:
-        invitation = await store.tpms.invitation(challenge.token_sha256, now_us)
-    except (NotFoundError, InvitationSpentError) as error:
-        raise InvitationError("the invite token is unknown, used or expired; ask for a new one") from error
-    known = await store.nodes.get(invitation.node_id)
-    await _check_binding(store, known, invitation.node_id, details.ek)
     key = check_attestation_key(base64url.decode(details.ak_public))
     quote, opening = _opening(asked, key, challenge.nonce)
+    enrolled = await store.tpms.enrolled(challenge.token_sha256)
+    if enrolled is not None:
+        _check_same(enrolled, key)
+        await _check_binding(store, enrolled, enrolled.id, details.ek)
+        return await _again(store, enrolled, asked.chain_pcr, _nonces(enrolled.id, now, draw), now_us)
+    invitation = await _invitation(store, challenge.token_sha256, now_us)
+    known = await store.nodes.get(invitation.node_id)
+    await _check_binding(store, known, invitation.node_id, details.ek)
     _check_firmware(opening, key, details)
-    before = None if known is None or known.chain_state is None else _chain(known)
-    step = chain.begin(invitation.node_id, opening, next_sequence=0 if before is None else before.next_sequence)
-    if before is not None and before.previous != opening.previous:
-        raise ActivationError("the opening quote does not follow the last window that was taken; enrol again")
-    state = step.state if before is None else msgspec.structs.replace(step.state, end_us=before.end_us)
+    state = _state(known, invitation.node_id, opening)
     record = _record(details, invitation.node_id, key, quote, asked.chain_pcr, now_us, known)
     node = msgspec.structs.replace(
         invited(invitation, {**key.public_key.jwk}, key.thumbprint_uri, now_us) if known is None else known,
@@ -202,19 +163,54 @@ async def finish(
         chain_state=msgspec.json.encode(state).decode(),
         refusal=None,
     )
-    nonces = tuple(
-        IssuedNonce(
-            nonce=base64url.encode(draw(32)), node_id=node.id, expires_us=times.to_microseconds(now + _NONCE_VALIDITY)
-        )
-        for _ in range(NONCES)
-    )
-    enrolled = await store.tpms.enrol(challenge, node, (record, *details.certificates), nonces, now_us)
-    return Enrolled(
-        node=enrolled,
-        next_sequence=state.next_sequence,
-        previous=state.previous,
-        end_us=state.end_us or 0,
-        nonces=tuple(one.nonce for one in nonces),
+    nonces = _nonces(node.id, now, draw)
+    registered = await store.tpms.enrol(challenge, node, (record, *details.certificates), nonces, now_us)
+    return Enrolled(node=registered, chain=state, nonces=tuple(one.nonce for one in nonces))
+
+
+async def _again(
+    store: Store, node: NodeRecord, chain_pcr: int, nonces: tuple[IssuedNonce, ...], now_us: int
+) -> Enrolled:
+    """Return the node that this token has given this TPM and key before, as it is on file."""
+    if chain_pcr != node.chain_pcr:
+        raise ConflictError(f"this token has enrolled the key with register {node.chain_pcr}; ask for a new one")
+    state = _chain(node)
+    # Where windows have come since, the node has nonces with each of them: more would lie unused, and be in their way.
+    given = await store.windows.give_nonces(node.id, nonces, MAX_NONCES, now_us) if state.first is None else ()
+    return Enrolled(node=node, chain=state, nonces=given)
+
+
+def _check_same(enrolled: NodeRecord, key: AttestationKey) -> None:
+    if enrolled.key_uri != key.thumbprint_uri:
+        raise _no_invitation()
+
+
+async def _invitation(store: Store, token: bytes, now_us: int) -> Invitation:
+    try:
+        return await store.tpms.invitation(token, now_us)
+    except (NotFoundError, InvitationSpentError) as error:
+        raise _no_invitation() from error
+
+
+def _no_invitation() -> InvitationError:
+    return InvitationError("the invite token is unknown, used or expired; ask for a new one")
+
+
+def _state(known: NodeRecord | None, node_id: str, opening: Opening) -> ChainState:
+    """Return where the node's chain stands once a new key has opened an epoch of it."""
+    if known is None or known.chain_state is None:
+        return chain.begin(node_id, opening).state
+    before = _chain(known)
+    step = chain.begin(node_id, opening, next_sequence=before.next_sequence)
+    if before.previous != opening.previous:
+        raise ActivationError("the opening quote does not follow the last window that was taken; enrol again")
+    return msgspec.structs.replace(step.state, end_us=before.end_us)
+
+
+def _nonces(node_id: str, now: datetime, draw: Draw) -> tuple[IssuedNonce, ...]:
+    expires_us = times.to_microseconds(now + NONCE_VALIDITY)
+    return tuple(
+        IssuedNonce(nonce=base64url.encode(draw(32)), node_id=node_id, expires_us=expires_us) for _ in range(NONCES)
     )
 
 

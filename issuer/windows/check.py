@@ -17,12 +17,19 @@ from schemas.tpm.pcr import CHAIN_PCR
 from verifier.attestation import chain, chain_gap
 from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
 from verifier.attestation.chain_state import ChainState, Flag
-from verifier.attestation.errors import ChainIdentityError, EpochError, SequenceGapError, WindowSignerError
+from verifier.attestation.errors import (
+    ChainIdentityError,
+    ClockDriftError,
+    EpochError,
+    SequenceGapError,
+    WindowSignerError,
+)
 from verifier.attestation.freshness import IssuedNonce, check_freshness
 from verifier.attestation.software import check_software_window
 from verifier.attestation.window import CheckedWindow, Opening, check_opening, check_window
 
 GAP_ADVICE: Final = "send them first or, where they are lost, have the gap accepted: green-issuer nodes accept-gap"
+DRIFT_ADVICE: Final = "where the clocks, and nobody, are to blame, have it accepted: green-issuer nodes accept-gap"
 
 _MAX_AGE_US: Final = MAX_AGE // timedelta(microseconds=1)
 
@@ -67,9 +74,12 @@ def follow(
     except SequenceGapError as error:
         raise SequenceGapError(f"{error.detail}; {GAP_ADVICE} {node.id}") from error
     # A window may arrive long after it was made: the nonce has to be good for when it ended, as it says itself.
-    check_freshness(header, window.digest, nonce, now_us=min(now_us, header.end_us))
-    step = chain.advance(before.state, window, now_us=now_us, max_power_w=node.tdp_w)
-    return step.state, [*before.flags, *step.flags]
+    told = check_freshness(header, window.digest, nonce, now_us=min(now_us, header.end_us))
+    try:
+        step = chain.advance(before.state, window, now_us=now_us, received_us=now_us, max_power_w=node.tdp_w)
+    except ClockDriftError as error:
+        raise ClockDriftError(f"{error.detail}; {DRIFT_ADVICE} {node.id}") from error
+    return step.state, [*before.flags, *told, *step.flags]
 
 
 def stored_chain(node: NodeRecord, *, start: int) -> ChainState:

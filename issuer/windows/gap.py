@@ -1,4 +1,4 @@
-"""An operator's word that windows of a node are lost for good, so that those behind them may be taken. Pure."""
+"""An operator's word on what stops a node's chain: windows that are lost for good, or one whose clocks disagree. Pure."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from issuer.store.errors import ConflictError
 from issuer.store.records import NodeRecord
 from issuer.windows.check import stored_chain
 from verifier.attestation.chain_state import AcceptedGap, ChainState
-from verifier.attestation.errors import SequenceGapError
+from verifier.attestation.errors import ClockDriftError, SequenceGapError
 
 
 class SeenGap(Struct, frozen=True, kw_only=True):
     """Windows that never came: the first and the last number, the digests of the windows on either side.
 
     ``last_window`` is the newest that was taken (None before any), ``next_window`` the one that was refused for them.
+    With ``drift`` none is missing: ``next_window``, of number ``first``, was quoted before it was over, by its TPM's clock.
     """
 
     first: int
     last: int
     last_window: str | None
     next_window: str
+    drift: bool = False
 
     def __str__(self) -> str:
         """Return it in words, for the audit log."""
+        if self.drift:
+            return f"window {self.first}, {self.next_window}, after {self.last_window}: its clocks disagree"
         return f"windows {self.first} to {self.last}, after {self.last_window}, before {self.next_window}"
 
 
@@ -53,29 +57,34 @@ def accept(node: NodeRecord, reason: str, now_us: int) -> tuple[str, SeenGap]:
     found = _waiting(node)
     if found is None:
         raise ConflictError(
-            f"no window of the node {node.id!r} was refused because others are missing; see green-issuer nodes show"
+            f"no window of the node {node.id!r} was refused because others are missing, or its clocks disagree; see "
+            "green-issuer nodes show"
         )
-    state, refusal = found
-    accepted = msgspec.structs.replace(state, accepted_gap=AcceptedGap(at_us=now_us, reason=reason))
-    return msgspec.json.encode(accepted).decode(), _gap(state, refusal)
+    state, gap = found[0], _gap(*found)
+    accepted = msgspec.structs.replace(state, accepted_gap=AcceptedGap(at_us=now_us, reason=reason, drift=gap.drift))
+    return msgspec.json.encode(accepted).decode(), gap
 
 
 def _waiting(node: NodeRecord) -> tuple[ChainState, _Refusal] | None:
     if node.refusal is None:
         return None
     refusal = msgspec.json.decode(node.refusal, type=_Refusal)
-    if refusal.problem != SequenceGapError.name:
+    if refusal.problem not in (SequenceGapError.name, ClockDriftError.name):
         return None
     # Of a software key, whose first windows are what is missing, nothing is known but the epoch that it states.
     start = int(refusal.boot_epoch) if node.attestation is None else 0
     state = stored_chain(node, start=start)
-    return (state, refusal) if refusal.sequence > state.next_sequence else None
+    is_next = refusal.sequence == state.next_sequence
+    stands = is_next if refusal.problem == ClockDriftError.name else refusal.sequence > state.next_sequence
+    return (state, refusal) if stands else None
 
 
 def _gap(state: ChainState, refusal: _Refusal) -> SeenGap:
+    drift = refusal.problem == ClockDriftError.name
     return SeenGap(
         first=state.next_sequence,
-        last=refusal.sequence - 1,
+        last=refusal.sequence if drift else refusal.sequence - 1,
         last_window=state.previous,
         next_window=refusal.window,
+        drift=drift,
     )

@@ -28,19 +28,19 @@ from issuer.store.errors import NotFoundError
 from issuer.store.records import NodeRecord, TenantRecord
 from issuer.store.store import Store
 from issuer.store.window_records import StoredWindow
-from issuer.store.windows import Offer
+from issuer.store.windows import Offer, Taken
 from issuer.windows import check, request
 from issuer.windows.compression import Coding
 from issuer.windows.making import Making, SignedWindow, Stamp, make
-from schemas import base64url, times
+from schemas import base64url, digests, times
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 from schemas.window_header import NONCE_BYTES
 from verifier.attestation.errors import AttestationError, ForkError
-from verifier.attestation.freshness import IssuedNonce
+from verifier.attestation.freshness import NONCE_VALIDITY_US, IssuedNonce
 from verifier.http.limits import RateLimit
 
-NONCE_VALIDITY: Final = timedelta(hours=1)
+NONCE_VALIDITY: Final = timedelta(microseconds=NONCE_VALIDITY_US)
 MAX_NONCES: Final = 16
 """Unused nonces that a node may have at once."""
 
@@ -52,8 +52,9 @@ _REFUSALS_PER_MINUTE: Final = 10
 
 
 class IssuedWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """A window that was taken: its digest, its credential's id, the node's next nonces, and whether it is new."""
+    """A window that was taken: whose, its digest, its credential's id, the node's next nonces, whether it is new."""
 
+    node_id: str
     digest: str
     credential_id: str
     nonces: tuple[str, ...]
@@ -85,10 +86,10 @@ class WindowIssuance:
         self._reading = asyncio.Semaphore(_AT_ONCE)
         self._on_record = RateLimit(_REFUSALS_PER_MINUTE, subject="node")
 
-    async def accept(self, body: bytes, coding: Coding) -> SignedWindow:
+    async def accept(self, body: bytes, coding: Coding) -> SignedWindow | IssuedWindow:
         """Return a request once its header's signature is known to be its node's; nothing is written.
 
-        Raises WindowBodyError, FormatError (the first line is no evidence), UnknownNodeError, NodeRevokedError, and
+        Where the key that signed it has been superseded since, the answer is returned that the window got then. Raises WindowBodyError, FormatError (the first line is no evidence), UnknownNodeError, NodeRevokedError, and
         AttestationError where the signature is not the node's.
         """
         line = await asyncio.to_thread(request.read_first_line, body, coding)
@@ -102,7 +103,25 @@ class WindowIssuance:
                 place = f"window {line.header.boot_epoch}/{line.header.sequence}"
                 await self._store.log.append(self._now_us(), f"node:{node.id}", "refuse", place, error.detail)
             raise
+        except AttestationError:
+            answered = await self._answered_before(line, node)
+            if answered is None:
+                raise
+            return answered
         return SignedWindow(line, window, node, body, coding)
+
+    async def _answered_before(self, line: request.FirstLine, node: NodeRecord) -> IssuedWindow | None:
+        """Return the answer to a window whose very evidence was taken under a key of the node before; None else.
+
+        It shows nothing that the evidence's holder was not told, and writes nothing: no nonces, no credential.
+        """
+        known = await self._store.windows.find(node.id, line.header.boot_epoch, line.header.sequence)
+        if node.state != "active" or known is None or known.evidence_digest != digests.digest(line.evidence):
+            return None
+        credential_id = await self._store.windows.credential_id(known.id)
+        if credential_id is None:
+            return None
+        return IssuedWindow(node_id=node.id, digest=known.digest, credential_id=credential_id, nonces=(), created=False)
 
     async def issue(self, signed: SignedWindow) -> IssuedWindow:
         """Return the answer to a window: taken now, or the answer that it had before.
@@ -142,7 +161,9 @@ class WindowIssuance:
             # Its credential was rejected (made while our clock ran ahead); the window itself stands.
             credential_id = await self._reserve_anew(known, signed)
         await self._complete(credential_id, signed.node.id)
-        return IssuedWindow(digest=known.digest, credential_id=credential_id, nonces=nonces, created=False)
+        return IssuedWindow(
+            node_id=known.node_id, digest=known.digest, credential_id=credential_id, nonces=nonces, created=False
+        )
 
     async def _take(self, signed: SignedWindow) -> IssuedWindow | None:
         """Return the answer to a new window; None where its place was taken meanwhile."""
@@ -172,10 +193,8 @@ class WindowIssuance:
         except MisdatedError:
             reserved_id = await self._reserve_anew(taken.window, signed)
             await self._complete(reserved_id, signed.node.id)
-            return IssuedWindow(
-                digest=taken.window.digest, credential_id=reserved_id, nonces=taken.nonces, created=True
-            )
-        return IssuedWindow(digest=taken.window.digest, credential_id=reserved.id, nonces=taken.nonces, created=True)
+            return _new(taken, reserved_id)
+        return _new(taken, reserved.id)
 
     async def _making(self, signed: SignedWindow) -> Making:
         node = signed.node
@@ -228,3 +247,10 @@ class WindowIssuance:
 
     def _now_us(self) -> int:
         return times.to_microseconds(self._clock.now())
+
+
+def _new(taken: Taken, credential_id: str) -> IssuedWindow:
+    window = taken.window
+    return IssuedWindow(
+        node_id=window.node_id, digest=window.digest, credential_id=credential_id, nonces=taken.nonces, created=True
+    )

@@ -54,6 +54,7 @@ def chain_view(node: NodeRecord, last: StoredWindow | None, told: tuple[StoredWi
         "windows": 0 if state is None else state.next_sequence,
         "next_sequence": 0 if state is None else state.next_sequence,
         "boot_epoch": None if state is None else ".".join(map(str, state.epoch)),
+        "tpm_clock_ms": None if state is None else state.clock_ms,
         "last_window": None
         if last is None
         else {

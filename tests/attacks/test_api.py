@@ -229,8 +229,10 @@ def test_what_stands_in_a_problem_is_never_the_requests_own_text(client):
     for answer in (
         client.get(f"/{marked}"),
         client.post("/credentials/verify", content=json.dumps({marked: 1}), headers=JSON),
+        client.post("/credentials/verify", content=json.dumps({"options": {marked: 1}}), headers=JSON),
+        client.get(f"/healthz?{marked}=1"),
         client.get("/healthz", headers={"host": marked}),
     ):
         assert answer.status_code >= 400
         assert b"<script" not in answer.content
-        assert set(msgspec.json.decode(answer.content)) == {"type", "title", "status", "detail"}
+        assert set(msgspec.json.decode(answer.content)) == {"type", "title", "status", "detail", "instance"}

@@ -126,7 +126,7 @@ def test_requests_that_end_in_two_places_or_have_two_hosts_are_refused(expected,
 @attack(
     "VU004",
     "accept",
-    differs="design.md: Content-Length beside Transfer-Encoding and bare line feeds are left to the reverse proxy. "
+    differs="Content-Length beside Transfer-Encoding and bare line feeds are left to the reverse proxy. "
     "granian reads such a request by its chunks alone and ends the connection, so nothing that follows is answered",
 )
 def test_a_length_beside_chunks_or_bare_line_feeds_smuggle_no_second_request(expected, servers):
@@ -181,7 +181,7 @@ def test_a_body_that_does_not_come_is_given_up(expected, servers):
 @attack(
     "VU006",
     "reject:CLOSED",
-    differs="design.md: body deadlines are ours, the headers' is granian's, which closes the connection: there is no "
+    differs="body deadlines are ours, the headers' is granian's, which closes the connection: there is no "
     "request yet that could be answered",
 )
 def test_headers_that_do_not_come_end_the_connection(expected, servers):

@@ -81,7 +81,11 @@ def test_a_grid_dirtier_than_any_is_refused(expected):
         expected.met_by(hostile(claims(carbonIntensityGco2ePerKwh=intensity)))
 
 
-@attack("VK005", "reject:SCHEMA_INVALID", differs="design.md: schema comes first, and a decimal of ours has no sign")
+@attack(
+    "VK005",
+    "reject:SCHEMA_INVALID",
+    differs="the shape is checked before the sums, and a decimal of ours has no sign (decision 0003)",
+)
 def test_an_intensity_below_zero_cannot_be_said(expected):
     for text in ("-1", "-0", "-0.001", "\u22121"):
         expected.met_by(hostile(put("credentialSubject.carbonIntensityGco2ePerKwh", text)))
@@ -113,7 +117,7 @@ def test_a_period_that_ends_before_it_begins_or_lasts_too_long_is_refused(expect
 @attack(
     "VK008",
     "reject:SCHEMA_INVALID",
-    differs="design.md: schema comes first, and claims have one spelling of time, UTC with Z",
+    differs="the shape is checked before the period, and claims have one spelling of time, UTC with Z (docs/formats.md)",
 )
 def test_local_times_and_leap_seconds_are_outside_our_shape(expected):
     for text in (
@@ -269,7 +273,7 @@ def test_text_that_would_be_markup_a_formula_or_an_escape_is_accepted_and_shown_
 @attack(
     "VK020",
     "reject:MALFORMED_VALUE_ERROR",
-    differs="FORMATS.md: no string holds a control character, so ANSI escapes and CRLF never get as far as a page, a terminal or a CSV file",
+    differs="no string holds a control character (docs/formats.md), so ANSI escapes and CRLF never get as far as a page, a terminal or a CSV file",
 )
 def test_an_escape_character_or_a_line_break_is_refused_at_the_gate(expected):
     for text in ("\x1b[31mred", "\x1b]8;;http://evil\x07", "a\r\nSet-Cookie: x", "a\nb", "a\tb", "\x00", "\x7f"):

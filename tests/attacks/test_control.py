@@ -169,7 +169,9 @@ def test_the_same_moment_in_another_spelling_breaks_the_signature_of_a_stranger(
 
 
 @attack(
-    "VC005", "reject:SCHEMA_INVALID", differs="design.md: schema comes before proof, and our shape has one spelling"
+    "VC005",
+    "reject:SCHEMA_INVALID",
+    differs="our shape has one spelling (decision 0003), and is checked before the proof",
 )
 def test_the_same_moment_in_another_spelling_is_outside_our_shape(expected):
     names = ("issuanceDate", "credentialSubject.periodEnd", "credentialSubject.periodStart", "proof.created")

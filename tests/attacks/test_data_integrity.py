@@ -19,7 +19,7 @@ from tests.fakes.foreign import foreign, unsigned
 from tests.fakes.verifier import Signatory, World, drop, edited, put, signer
 from verifier.policy import Policy
 
-SHAPE = "design.md: schema comes before proof; our types have a closed shape, with one proof"
+SHAPE = "our types have a closed shape with one proof (decision 0003), which is checked before the proof"
 ISSUER = WORLD.issuer
 HEADER, _, SIGNATURE = FOREIGN["proof"]["jws"].split(".")
 BYTES = base64url.decode(SIGNATURE)

@@ -208,7 +208,11 @@ def test_the_payload_is_detached(expected):
     expected.met_by(*[out for p in payloads for out in changed(lambda h, _, s, p=p: f"{h}.{p}.{s}", FOREIGN)])
 
 
-@attack("VP024", "reject:SCHEMA_INVALID", differs="design.md: the order of refusals, our own shape before the proof")
+@attack(
+    "VP024",
+    "reject:SCHEMA_INVALID",
+    differs="our types have a closed shape (decision 0003), which is checked before the proof",
+)
 def test_a_proof_of_our_own_shape_has_no_room_for_a_payload(expected):
     expected.met_by(*changed(lambda h, _, s: f"{h}.{base64url.encode(OURS.hashed)}.{s}", OURS))
 

@@ -182,7 +182,7 @@ URLS = [
 @attack(
     "VJ033",
     "reject:UNTRUSTED_CONTEXT",
-    differs="design.md: contexts are an exact pinned list; none is ever fetched, so there is no fetch to block",
+    differs="contexts are an exact pinned list (docs/threat-model.md); none is ever fetched, so there is no fetch to block",
 )
 def test_a_context_behind_any_scheme_is_refused_and_never_fetched(expected):
     for url in URLS:

@@ -234,7 +234,11 @@ def test_the_status_of_a_foreign_credential_is_signed(expected):
     expected.met_by(*map(of_report, reports))
 
 
-@attack("VL019", "reject:SCHEMA_INVALID", differs="design.md: the order of refusals, our own shape before the proof")
+@attack(
+    "VL019",
+    "reject:SCHEMA_INVALID",
+    differs="our types have a closed shape with a status (decision 0003), which is checked before the proof",
+)
 def test_a_credential_of_our_own_shape_has_a_status(expected):
     good = BASES[0].secured(BASES[0].jws(HEADER))
     expected.met_by(

@@ -66,3 +66,11 @@ def test_a_row_is_held_or_explained_never_both():
 
 def test_the_page_is_what_would_be_written():
     assert table.PAGE.read_text(encoding="utf-8") == table.render(), "run: make attack-table"
+
+
+def test_the_page_names_no_file_that_is_not_there():
+    page = table.PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"[A-Za-z0-9_./-]+\.md\b", page))
+    assert {name for name in named if not (table.ROOT / name).is_file()} == set()
+    decisions = {path.name[:4] for path in (table.ROOT / "docs" / "decisions").glob("[0-9]*.md")}
+    assert set(re.findall(r"\bdecision ([0-9]{4})\b", page)) <= decisions

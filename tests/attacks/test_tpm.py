@@ -117,7 +117,9 @@ async def test_a_weak_or_foreign_signature_scheme_is_refused(expected, site):
         expected.met_by(of_response(await site.post(ATTEST, replace(request, ak_public=key.public).body())))
 
 
-_EMULATED = "design.md: 403 at enrolment; an emulator's CA that an operator added by hand counts as tpm-emulated"
+_EMULATED = (
+    "it is refused at enrolment, with 403; an emulator's CA that an operator added by hand counts as tpm-emulated"
+)
 
 
 @attack("IQ005", "reject:403", differs=_EMULATED)

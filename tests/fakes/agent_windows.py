@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,9 +24,9 @@ from agent.windows.telemetry import TelemetryWindow
 from did.keys import PublicKey
 from schemas import base64url, jcs
 from schemas.cmw import parse_evidence
-from schemas.errors import GreenError
+from schemas.errors import GreenError, problem_type
 from schemas.opening_quote import parse_boot_event
-from schemas.window_header import Accelerator
+from schemas.window_header import Accelerator, WindowHeader
 from schemas.window_record import WindowRecord, decode_records
 from tests.fakes.agent import WALL, HandClock
 from verifier.attestation import chain, chain_gap
@@ -39,11 +39,15 @@ FAR_FUTURE_US = 2**52
 
 @dataclass
 class WindowIssuer:
-    """Takes windows of one node under one key; ``windows`` are those accepted, in their order."""
+    """Takes windows of one node under one key; ``windows`` are those accepted, in their order.
+
+    Without ``now_us`` (its clock) it is far in the future, and nothing follows from when a window arrived.
+    """
 
     node_id: str = "node-7"
     key: PublicKey | AttestationKey | None = None
     nonces_each: int = 1
+    now_us: int | None = None
     script: list[str] = field(default_factory=list)
     windows: list[CheckedWindow] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
@@ -79,7 +83,8 @@ class WindowIssuer:
         if window.header.nonce is not None:
             assert window.header.nonce in self.outstanding, "a nonce was used twice, or never handed out"
             self.outstanding.discard(window.header.nonce)
-        step = chain.advance(self._state(window, given.get("boot_event")), window, now_us=FAR_FUTURE_US)
+        state = self._state(window, given.get("boot_event"))
+        step = chain.advance(state, window, now_us=self.now_us or FAR_FUTURE_US, received_us=self.now_us)
         self.state = step.state
         self.flags += [flag.kind for flag in step.flags]
         self.windows.append(window)
@@ -135,10 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.issuer.released.wait(30)
             return
-        if step.isdigit():
-            self._answer(
-                int(step), {"type": "https://problems.example/x", "title": "no", "detail": "why", "status": int(step)}
-            )
+        number, _, name = step.partition(" ")
+        if number.isdigit():
+            kind = problem_type(name) if name else "https://problems.example/x"
+            self._answer(int(number), {"type": kind, "title": "no", "detail": "why", "status": int(number)})
             return
         status, members = self.issuer.take(body)
         if step == "cut":
@@ -161,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def window_issuer(**members: Any) -> Iterator[WindowIssuer]:
-    """Serve on loopback. Steps of ``script``: take, hang, cut (taken, answer lost), or a status such as "503"."""
+    """Serve on loopback. Steps of ``script``: take, hang, cut (taken, answer lost), or a status such as "503" or "409 WINDOW_FORK"."""
     issuer = WindowIssuer(**members)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"issuer": issuer}))
     server.daemon_threads = True
@@ -237,13 +242,21 @@ def measured(
 class Bench:
     """Keeper, spool and submitter of a node in a folder, as a daemon puts them together; ``reopened`` as after a kill."""
 
-    def __init__(self, folder: Path, signer: WindowSigner, url: str, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        signer: WindowSigner,
+        url: str,
+        *,
+        max_bytes: int = MAX_BYTES,
+        is_replaced: Callable[[WindowHeader], bool] = lambda _: False,
+    ) -> None:
         self.folder, self.signer, self.url = folder, signer, url
         self.clock = HandClock()
         self.pauses: list[float] = []
         self.spool = WindowSpool(folder / "windows", self.clock, max_bytes=max_bytes)
         self.nonces = NonceStore(folder / "nonces.json", self.clock)
-        self.keeper = Keeper(self.spool, signer, self.nonces, "node-7")
+        self.keeper = Keeper(self.spool, signer, self.nonces, "node-7", is_replaced=is_replaced)
         self.submitter = WindowSubmitter(
             self.spool,
             HttpTransport(url),
@@ -251,6 +264,7 @@ class Bench:
             self.clock,
             sleep=self._sleep,
             fraction=lambda: 1.0,
+            is_replaced=is_replaced,
             timeout_s=0.5,
         )
 

@@ -60,25 +60,49 @@ def browsing(mark: str | None = None) -> Iterator[httpx.Client]:
             process.wait(15)
 
 
-def marked(mark: str) -> list[int]:
-    """Return the processes that bear ``mark``."""
-    wanted = f"{_MARK}={mark}".encode()
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if wanted in environment.read_bytes().split(b"\0"):
-                found.append(int(environment.parent.name))
+def tree_of(mark: str) -> set[int]:
+    """Return the processes that bear ``mark`` and all below them: some write over their environment."""
+    parents = _parents()
+    found = {pid for pid in parents if _bears(pid, mark)}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
     return found
 
 
+def alive(pids: set[int]) -> set[int]:
+    """Return those of ``pids`` that still run."""
+    return pids & _parents().keys()
+
+
 def end_marked(mark: str) -> None:
-    """End the processes that bear ``mark``, those too that begin meanwhile."""
+    """End the processes that bear ``mark``, and all below them, those too that begin meanwhile."""
     deadline_s = time.monotonic() + _START_TIMEOUT_S
-    while (left := marked(mark)) and time.monotonic() < deadline_s:
+    left = tree_of(mark)
+    while left and time.monotonic() < deadline_s:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
+        left = alive(left) | tree_of(mark)
+
+
+def _bears(pid: int, mark: str) -> bool:
+    try:
+        return f"{_MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _parents() -> dict[int, int]:
+    """Return every running process with its parent."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # proc_pid_stat(5): the name, in parentheses, may hold anything.
+            state, parent = stat.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state not in "ZX":
+                found[int(stat.parent.name)] = int(parent)
+    return found
 
 
 def wait_for(url: str) -> None:

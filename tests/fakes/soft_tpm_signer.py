@@ -12,6 +12,7 @@ from agent.windows.spooled import SpooledWindow
 from schemas import digests
 from schemas.cmw import WindowEvidence, build_evidence
 from schemas.opening_quote import BootEvent, build_boot_event, opening_of
+from schemas.tpm.attest import ClockInfo, parse_attest
 from schemas.window_header import Boot
 from tests.fakes import soft_tpm
 from tests.fakes.agent import WALL
@@ -43,12 +44,12 @@ class SoftTpmWindowSigner:
     def position(self) -> Position:
         return Position((self.node.reset, self.node.restart), self.node.pcrs[15])
 
-    def opening(self, previous: str | None) -> tuple[str, int]:
+    def opening(self, previous: str | None) -> tuple[str, ClockInfo]:
         self.node.previous = previous
         raw, signature = self.node.quote_opening()
         quote = opening_of(raw, signature, self.node.pcrs, previous=previous)
         event = BootEvent(v=1, node_id=self.node.node_id, ak=self.node.tpm.ak, opening=quote)
-        return build_boot_event(event).decode(), self.node.clock_ms
+        return build_boot_event(event).decode(), parse_attest(raw).clock_info
 
     def sign(self, window: SpooledWindow, *, again: bool = False) -> bytes:
         node, header = self.node, window.parsed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 _PROGRAMS = ("swtpm", "swtpm_setup", "swtpm_localca")
 _START_TIMEOUT_S = 20.0
 _STATE = "tpm2-00.permall"
+_SHUTDOWN_STATE = bytes.fromhex("80010000000c000001450001")
 _WATCH = '"$0" "$@" & tpm=$!; read -r _; kill $tpm 2>/dev/null; wait $tpm'
 
 
@@ -111,6 +113,11 @@ class Swtpm:
         os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
         self._join()
 
+    def terminate(self) -> None:
+        """End it as ``kill`` without -9 does (SIGTERM)."""
+        os.kill(int(self._pid_file.read_text()), signal.SIGTERM)
+        self._join()
+
     def freeze(self) -> None:
         """Let it hang: it takes commands and answers none, until ``thaw``."""
         os.kill(int(self._pid_file.read_text()), signal.SIGSTOP)
@@ -123,6 +130,15 @@ class Swtpm:
         """Cut its power and switch it on again: PCRs are reset, keys in its memory gone."""
         self.kill()
         self.start()
+
+    def sleep(self) -> None:
+        """Let the machine sleep and wake: TPM2_Shutdown(STATE), power off and on, and the state is back (TPM Resume)."""
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.connect(str(self.socket))
+            opened.sendall(_SHUTDOWN_STATE)
+            assert opened.recv(64)[6:10] == bytes(4), "TPM2_Shutdown was refused"
+        self.kill()
+        self.start("startup-state")
 
     def snapshot(self) -> dict[str, bytes]:
         """Return its permanent state, as the snapshot of a virtual machine holds it."""

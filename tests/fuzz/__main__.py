@@ -29,7 +29,7 @@ def main() -> int:
     asked = parser.parse_args()
     names = asked.names or sorted(TARGETS)
     if unknown := sorted(set(names) - TARGETS.keys()):
-        parser.error(f"no such target: {', '.join(unknown)}")
+        parser.error(f"no such target: {', '.join(unknown)}; there are {', '.join(sorted(TARGETS))}")
     how = (
         "guided by coverage" if importlib.util.find_spec("atheris") else "by chance (pip install 'atheris<3' guides it)"
     )

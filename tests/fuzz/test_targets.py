@@ -1,6 +1,8 @@
 """Every parser of untrusted bytes against mutated examples, in short; `make fuzz` goes on for as long as it is told."""
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from schemas.errors import ParsingError
 from tests.fuzz.strategies import inputs
 from tests.fuzz.target import FindingError, Target, check
 from tests.fuzz.targets import TARGETS
+from tests.vectors import ROOT
 
 FOUND = Path(__file__).parent / "found"
 _MOST_GROWTH_KB = 256 * 1024
@@ -101,3 +104,12 @@ def test_a_weak_spot_one_edit_away_is_found():
 @settings(short, max_examples=1)
 def test_the_strategies_draw_bytes(data):
     assert isinstance(data.draw(inputs([b"{}"])), bytes)
+
+
+def test_a_target_that_there_is_not_is_answered_with_those_that_there_are():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "nosuch"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no such target: nosuch" in done.stderr
+    assert all(name in done.stderr for name in TARGETS)

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from did.signers import generate_file_key
-from issuer.cli import main, parser
+from issuer.cli import main
 from issuer.cli.output import Answer, table
+from issuer.cli.program import parser
 from schemas import times
 from tests.fakes.issuer import node_signer
 from tests.fakes.ports import free_port
@@ -267,7 +268,8 @@ def test_a_node_or_a_key_that_is_registered_already_is_named(issuer, tmp_path):
 
 def test_a_node_is_shown_in_words_and_json_alone(issuer, tmp_path):
     node = _json(_add_node(issuer, tmp_path))
-    shown = dict(line.split(": ", 1) for line in issuer("nodes", "show", "node-7")[1].splitlines())
+    lines = issuer("nodes", "show", "node-7")[1].splitlines()
+    shown = dict(line.split(": ", 1) for line in lines[: lines.index("chain:")])
     assert (shown["simulated"], shown["pue"], shown["tdp_w"]) == ("no", "-", "5600")
     assert json.loads(shown["jwk"]) == node["jwk"]
 

@@ -217,6 +217,12 @@ def test_a_nonce_with_another_fate_is_refused(tmp_path, place, files, changes):
     assert (report.outcome, report.problem) == (Outcome.REFUSED, "NONCE_REFUSED")
 
 
+def test_a_nonce_that_was_handed_out_days_after_its_window_is_told(tmp_path, place, files):
+    expires_us = place.made[-1].header["end_us"] + 3 * 24 * 3_600_000_000
+    report = audited(bundled(tmp_path, files | {"log": nonces(*place.made, expires_us=expires_us)}))
+    assert (report.outcome, found(report)) == (Outcome.VERIFIED, {("warning", "NONCE_AFTER_END")})
+
+
 def test_a_nonce_that_the_log_does_not_have_is_refused(tmp_path, place, files):
     report = audited(bundled(tmp_path, files | {"log": nonces(*place.made[:2])}))
     assert (report.outcome, report.problem) == (Outcome.REFUSED, "NONCE_REFUSED")

@@ -171,13 +171,23 @@ def test_arguments_that_do_not_parse_exit_with_64(arguments, capsys):
     assert exit_.value.code == 64
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"]])
-def test_the_help_shows_examples_and_exit_codes(arguments, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        (["--help"], "verify credential.json"),
+        (["verify", "--help"], "verify credential.json"),
+        (["audit-bundle", "--help"], "audit-bundle verify june.zip"),
+        (["audit-bundle", "make", "--help"], "audit-bundle make june/"),
+        (["audit-bundle", "verify", "--help"], "audit-bundle verify june.zip"),
+    ],
+)
+def test_the_help_shows_examples_and_exit_codes(arguments, example, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(arguments)
     assert exit_.value.code == 0
     out = capsys.readouterr().out
-    assert "green-verifier verify credential.json" in out
+    assert f"  green-verifier {example}" in out
+    assert all(len(line) <= 120 for line in out.splitlines())
     assert "0 verified, 1 refused, 2 inconclusive" in out
 
 

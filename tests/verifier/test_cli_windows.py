@@ -178,7 +178,10 @@ def test_a_bundle_that_is_none_exits_with_64_and_a_problem_document(june, capsys
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["make", "nowhere", "--out", "x.zip"], "there is no window"),
+        (["make", "nowhere", "--out", "x.zip"], "nowhere is no folder"),
+        (["make", "receipt.json", "--out", "x.zip"], "receipt.json is no folder"),
+        (["make", "evidence", "--out", "x.zip"], "there is no window"),
+        (["verify", "receipt.json"], "green-verifier verify"),
         (["make", "june", "--out", "june.zip"], "exists already"),
         (["make", "june", "--out", "nowhere/x.zip"], "cannot be written"),
         (["verify", "nowhere.zip"], "cannot be read"),

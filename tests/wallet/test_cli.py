@@ -50,6 +50,20 @@ def test_what_is_imported_is_listed(wallet, credential, capsys) -> None:
     assert "0.000729" in capsys.readouterr().out
 
 
+def test_an_import_names_what_is_warned_of_with_the_outcome(wallet, tmp_path, capsys) -> None:
+    def simulated(document):
+        document["type"].append("SimulatedCredential")
+        document["credentialSubject"]["assurance"] = "simulated"
+
+    path = tmp_path / "simulated.json"
+    path.write_text(json.dumps(World().credential(simulated)))
+    assert main(["import", str(path), "--offline", "--wallet", wallet]) == 0
+    assert "(inconclusive, with warnings: " in (first := capsys.readouterr().out)
+    assert "SIMULATED" in first
+    assert main(["import", str(path), "--offline", "--json", "--wallet", wallet]) == 0
+    assert "SIMULATED" in json.loads(capsys.readouterr().out)["imported"][0]["warned_of"]
+
+
 def test_a_folder_is_imported_file_by_file_and_a_bad_one_stops_nothing(wallet, credential, tmp_path, capsys) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

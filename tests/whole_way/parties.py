@@ -226,6 +226,10 @@ class Workloads:
         lines = b"".join(self._log(name).read_bytes() for name in ("w1", "w2")).splitlines()
         return {line["id"]: line for line in map(json.loads, lines)}
 
+    def count(self) -> int:
+        """Return how many works have ended so far."""
+        return sum(self._log(name).read_bytes().count(b"\n") for name in ("w1", "w2") if self._log(name).exists())
+
     def _log(self, name: str) -> Path:
         return self.node.folder.parent / f"{name}.log"
 

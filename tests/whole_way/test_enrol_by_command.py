@@ -63,15 +63,25 @@ def test_the_same_tpm_enrols_again_and_a_program_reads_the_answer(issuer, node):
     assert len(first["nonces"]) > 0
 
 
-def test_a_token_opens_once(issuer, node):
+def test_enrolling_again_with_the_same_token_and_key_is_safe(issuer, node):
     token = issuer.invite()
     assert node.enrol(issuer.url, token).returncode == 0
     before = (node.folder / "ak.json").read_bytes()
     again = node.enrol(issuer.url, token)
 
+    assert again.returncode == 0, again.stderr
+    assert (node.folder / "ak.json").read_bytes() == before
+
+
+def test_a_token_opens_once_for_another_key(issuer, node, tmp_path):
+    token = issuer.invite()
+    assert node.enrol(issuer.url, token).returncode == 0
+    other = Node(tmp_path / "other", node.tpm, 1.0)
+    again = other.enrol(issuer.url, token)
+
     assert again.returncode == 1
     assert "the invite token is unknown, used or expired; ask for a new one" in again.stderr
-    assert (node.folder / "ak.json").read_bytes() == before
+    assert not list(other.folder.glob("ak.json*"))
 
 
 @pytest.mark.parametrize("token", ["gci_" + "A" * 43, "nonsense", ""])

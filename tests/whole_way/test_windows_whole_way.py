@@ -72,6 +72,9 @@ class Way:
                 self.issuer.start()
         self.node.wait_until_measuring()
         assert self.witness.wait_for(plan.windows, 60 + 20 * plan.window_s * plan.windows), self.node.said()
+        # Each kill costs about one window of works.
+        while self.workloads.count() < (plan.windows + plan.kills) * plan.works:
+            assert self.witness.wait_for(len(self.witness.names) + 1, 60 + 20 * plan.window_s), self.node.said()
         self.issuer.kill()
         assert self.witness.wait_for(len(self.witness.names) + 2, 60 + 20 * plan.window_s), self.node.said()
         self.node.kill()

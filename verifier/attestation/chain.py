@@ -17,7 +17,7 @@ from schemas.tpm import pcr
 from schemas.tpm.algorithms import TpmAlg
 from schemas.tpm.pcr import PcrSelection
 from schemas.window_header import WindowHeader
-from verifier.attestation.chain_pace import judge_pace, shows_late
+from verifier.attestation.chain_pace import MAX_AHEAD_US, arrival, judge_pace, shows_late
 from verifier.attestation.chain_state import ChainState, Flag, FlagKind, Pace, Step
 from verifier.attestation.errors import (
     ChainIdentityError,
@@ -32,9 +32,6 @@ from verifier.attestation.errors import (
 )
 from verifier.attestation.quote import Quote
 from verifier.attestation.window import CheckedWindow, Opening
-
-MAX_AHEAD_US: Final = 60_000_000
-"""How far ahead of our clock a window may end: as far as two clocks may differ."""
 
 _HEADROOM_PERCENT: Final = 110
 """A power limit is held on average, not at every instant: so much of it is still taken."""
@@ -140,15 +137,24 @@ def open_epoch(state: ChainState, opening: Opening) -> Step:
         firmware=_firmware(quote),
         boot_digest=_boot_digest(quote),
         first=None,
+        arrived=None,
     )
     return Step(opened, tuple(flags))
 
 
-def advance(state: ChainState, window: CheckedWindow, *, now_us: int, max_power_w: int | None = None) -> Step:
+def advance(
+    state: ChainState,
+    window: CheckedWindow,
+    *,
+    now_us: int,
+    received_us: int | None = None,
+    max_power_w: int | None = None,
+) -> Step:
     """Return the state after ``window``, and what is to be told of it.
 
-    ``now_us`` is our wall time in µs since 1970, ``max_power_w`` the power limit of all the node's
-    accelerators together, None where it is not known.
+    ``now_us`` is our wall time in µs since 1970, ``received_us`` the same where the window arrives now (None for who
+    judges it later), ``max_power_w`` the power limit of all the node's accelerators together, None where it is not
+    known.
 
     Raises ChainIdentityError, SequenceReusedError, SequenceGapError, ForkError, EpochError, RollbackError,
     ClockDriftError, WindowOverlapError, FutureWindowError (409) or WindowEnergyError (400): see errors.
@@ -169,6 +175,9 @@ def advance(state: ChainState, window: CheckedWindow, *, now_us: int, max_power_
     )
     if window.quote is None or window.chain_value is None:
         return _advance_software(following, header, flags)
+    following = msgspec.structs.replace(
+        following, arrived=arrival(state, window.quote.clock_info.clock_ms, received_us)
+    )
     return _advance_tpm(following, state, window.quote, window, flags)
 
 
@@ -201,7 +210,6 @@ def _advance_tpm(
         firmware=_firmware(quote),
         boot_digest=_boot_digest(quote),
         first=pace if state.first is None or shows_late(state, pace) else state.first,
-        settled=state.first is not None,
     )
     return Step(following, tuple(flags))
 

@@ -30,7 +30,7 @@ def before(state: ChainState, window: CheckedWindow, opening: Opening | None = N
     header = window.header
     told: tuple[Flag, ...] = ()
     if header.sequence > state.next_sequence:
-        if state.accepted_gap is None:
+        if state.accepted_gap is None or state.accepted_gap.drift:
             raise SequenceGapError(f"header: sequence is {header.sequence}; {_missing(state, header)} never came here")
         told = (_flag(state, header),)
         state = _beyond(state, window, opening)
@@ -62,7 +62,7 @@ def _moved_on(state: ChainState, window: CheckedWindow, told: tuple[Flag, ...]) 
     chain.check_not_back(state, quote)
     detail = f"from {_dotted(state.epoch)} to {_dotted(quote.epoch)}; its opening quote is among what is missing"
     # The clock was compared; after a reset without an orderly shutdown it may be lower (check_not_back).
-    state = msgspec.structs.replace(state, epoch=quote.epoch, clock_ms=None, first=None)
+    state = msgspec.structs.replace(state, epoch=quote.epoch, clock_ms=None, first=None, arrived=None)
     return Step(state, (*told, Flag(FlagKind.EPOCH_CHANGED, detail)))
 
 

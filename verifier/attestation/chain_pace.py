@@ -1,47 +1,84 @@
-"""Wall time held against the TPM's clock, window by window of an epoch. Pure."""
+"""Wall time held against the TPM's clock, window by window of an epoch. Pure. Why so: docs/decisions/0011.
+
+A quote is made after its window's end, and nobody can say how long after. So behind quotes that were late, an honest
+node's wall time seems to run ahead of the TPM's clock: that is told. What no honest node makes is a quote of a window
+that is not over yet; and when a quote was made at the latest, the arrival of an earlier one here says.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 from schemas.window_header import clock_slack_us
 from verifier.attestation.chain_state import ChainState, Flag, FlagKind, Pace
 from verifier.attestation.errors import ClockDriftError
 
+MAX_AHEAD_US: Final = 60_000_000
+"""How far ahead of our clock a window may end: as far as two clocks may differ."""
+
 
 def judge_pace(state: ChainState, pace: Pace) -> list[Flag]:
-    """Return whether the quote was made late. Raises ClockDriftError where wall time ran ahead of the TPM's clock.
+    """Return what the two clocks tell of a window that ended at ``pace.wall_us`` and was quoted at ``pace.clock_ms``.
 
-    A quote comes after its window's end, at times long after: the TPM was busy, or the agent was restarted. So
-    the TPM's clock may be ahead, which is told. Wall time cannot be: that would be a period that never was.
+    Raises ClockDriftError where it ended after its quote was made (``state.arrived``); where an operator accepted
+    that, it is told.
     """
-    if state.first is None or state.clock_ms is None or state.end_us is None:
-        return []
-    last = Pace(state.clock_ms, state.end_us)
-    if shows_late(state, pace):
-        tpm_us, wall_us = pace.since(last)
-        detail = f"{tpm_us} µs went by on the TPM's clock for {wall_us} µs of wall time: the quote before was late, or"
-        return [Flag(FlagKind.QUOTED_LATE, f"{detail} wall time ran ahead")]
-    tpm_us, wall_us = last.since(state.first)
-    # Where the last quote was late, this one follows it sooner than their windows' ends are apart.
-    late_us = max(0, tpm_us - wall_us)
-    # Against the first too: 2 s and 15 % a window would let 35 % go by unseen.
-    for since, allowance_us in ((last, late_us), (state.first, 0)):
-        tpm_us, wall_us = pace.since(since)
-        if wall_us - tpm_us > clock_slack_us(wall_us) + allowance_us:
-            detail = f"attest: {tpm_us} µs went by on the TPM's clock and {wall_us} µs of wall time"
-            raise ClockDriftError(f"{detail}, more than 2 s and 15 % ahead of it")
-    tpm_us, wall_us = pace.since(last)
-    if tpm_us - wall_us <= clock_slack_us(wall_us):
-        return []
-    return [Flag(FlagKind.QUOTED_LATE, f"{tpm_us} µs went by on the TPM's clock for {wall_us} µs of wall time")]
+    return [*_quoted_before_its_end(state, pace), *_told(state, pace)]
 
 
 def shows_late(state: ChainState, pace: Pace) -> bool:
-    """Return whether the only window known of this epoch was quoted late, by the next one's word; that one counts then.
+    """Return whether the windows of this epoch were quoted late up to here, by this one's word: it counts from now on.
 
-    Nobody knows how long after its end the first was quoted: the TPM was away, or the agent was killed in between. A
-    later one is held against those before it.
+    Nobody knows how long after its end a window was quoted: the TPM was away, or the agent was killed in between.
     """
-    if state.first is None or state.settled:
+    if state.first is None:
         return False
     tpm_us, wall_us = pace.since(state.first)
     return wall_us - tpm_us > clock_slack_us(wall_us)
+
+
+def arrival(state: ChainState, clock_ms: int, received_us: int | None) -> Pace | None:
+    """Return what later windows are held against once one that was quoted at ``clock_ms`` arrived at ``received_us``.
+
+    Of two arrivals the one that allows less: sooner after its quote, or later, as far as the clocks may differ.
+    """
+    before = state.arrived
+    if received_us is None:
+        return before
+    own = Pace(clock_ms, received_us)
+    if before is None or (state.accepted_gap is not None and state.accepted_gap.drift):
+        return own
+    tpm_us, wall_us = own.since(before)
+    may_differ_us = clock_slack_us(wall_us) - clock_slack_us(0)
+    return own if wall_us - may_differ_us <= tpm_us else before
+
+
+def _quoted_before_its_end(state: ChainState, pace: Pace) -> list[Flag]:
+    if state.arrived is None:
+        return []
+    tpm_us, wall_us = pace.since(state.arrived)
+    if wall_us - tpm_us <= MAX_AHEAD_US + clock_slack_us(wall_us):
+        return []
+    detail = (
+        f"{tpm_us} µs went by on the TPM's clock since an earlier window came here, and the window ends {wall_us} µs "
+        "after that: it was quoted before it was over"
+    )
+    gap = state.accepted_gap
+    if gap is None or not gap.drift:
+        raise ClockDriftError(f"attest: {detail}, by more than a minute, 2 s and 15 %; set the node's clock")
+    told = f"{detail}; an operator of the issuer accepted that"
+    return [Flag(FlagKind.GAP_ACCEPTED, f"{told}: {gap.reason}" if gap.reason else told)]
+
+
+def _told(state: ChainState, pace: Pace) -> list[Flag]:
+    """Return whether this quote was late, or those before it."""
+    if state.first is None or state.clock_ms is None or state.end_us is None:
+        return []
+    last = Pace(state.clock_ms, state.end_us)
+    tpm_us, wall_us = pace.since(last)
+    detail = f"{tpm_us} µs went by on the TPM's clock for {wall_us} µs of wall time"
+    if tpm_us - wall_us > clock_slack_us(wall_us):
+        return [Flag(FlagKind.QUOTED_LATE, detail)]
+    if shows_late(state, pace):
+        return [Flag(FlagKind.QUOTED_LATE, f"{detail}: the quote before was late, or wall time ran ahead")]
+    return []

@@ -21,6 +21,7 @@ class FlagKind(StrEnum):
     COUNTER_SET_BACK = "counter-set-back"
     ENERGY_GAP = "energy-gap"
     GAP_ACCEPTED = "gap-accepted"
+    NONCE_AFTER_END = "nonce-after-end"
 
 
 class Flag(Struct, frozen=True):
@@ -44,11 +45,13 @@ class Pace(Struct, frozen=True, forbid_unknown_fields=True):
 class AcceptedGap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An operator's word that windows are lost for good: the next one may follow others than the last here.
 
-    It is used up by the next window that is taken. ``at_us`` is when it was given, ``reason`` why, in words.
+    It is used up by the next window that is taken. ``at_us`` is when it was given, ``reason`` why, in words;
+    ``drift`` where what was accepted is not missing windows, but one whose clocks disagree (chain_pace).
     """
 
     at_us: int
     reason: str = ""
+    drift: bool = False
 
 
 class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -57,9 +60,9 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     ``epoch`` is (reset, restart) of a TPM or (start,) of a software key; ``previous`` the digest of the last
     window; ``end_us`` its end by wall time. Of a TPM besides: ``clock_ms`` its clock at the last quote,
     ``chain_value`` its chain register (base64url), ``firmware`` (hexadecimal), ``boot_digest`` of registers 0
-    to 7, and ``first``, the first window of this epoch on both clocks (the second, where that shows that the first was
-    quoted late: then ``settled``, that there was a second one). ``counters_mj`` are the accelerators'
-    counters at the last window's end. ``accepted_gap``: see chain_gap.
+    to 7; and on both clocks ``first``, the first window of this epoch (or a later one that showed that those before it
+    were quoted late), and ``arrived``, when a window was quoted and when it came to us: see chain_pace.
+    ``counters_mj`` are the accelerators' counters at the last window's end. ``accepted_gap``: see chain_gap.
     """
 
     node_id: str
@@ -74,7 +77,7 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     firmware: str | None = None
     boot_digest: str | None = None
     first: Pace | None = None
-    settled: bool = False
+    arrived: Pace | None = None
     counters_mj: dict[str, int] = {}
     accepted_gap: AcceptedGap | None = None
 

@@ -16,9 +16,18 @@ GreenError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from schemas.errors import GreenError
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_@.:$-]{1,40}", re.ASCII)
+
+
+def quoted(name: str) -> str:
+    """Return a name that a stranger chose, for an error to repeat; where it is no plain word, that it is none."""
+    return f'"{name}"' if _PLAIN.fullmatch(name) else "one whose name is no plain word"
 
 
 class RequestError(GreenError):

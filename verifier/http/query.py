@@ -12,7 +12,7 @@ from typing import Any, Final
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
 
-from verifier.http.errors import ParameterError
+from verifier.http.errors import ParameterError, quoted
 
 _NOT_FROM_QUERY: Final = frozenset({"request", "state", "scope", "headers", "cookies", "query", "body", "socket"})
 
@@ -26,9 +26,9 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
     for name, count in counts.items():
         if name not in known:
             allowed = ", ".join(sorted(known)) or "none"
-            raise ParameterError(f"the query parameter {name[:40]!a} is not known here; known are: {allowed}")
+            raise ParameterError(f"query parameter {quoted(name)}: it is not known here; known are: {allowed}")
         if count > 1:
-            raise ParameterError(f"the query parameter {name!r} stands twice")
+            raise ParameterError(f"query parameter {quoted(name)}: it stands twice")
 
 
 def query_names(handler: BaseRouteHandler, path_params: Mapping[str, object]) -> frozenset[str]:

@@ -11,12 +11,11 @@ from schemas import strict_json
 from schemas.strict_json import Json, JsonObject
 from verifier import document
 from verifier.evidence import NOTHING, Evidence, Fetched
-from verifier.http.errors import BadRequestError
+from verifier.http.errors import BadRequestError, quoted
 
 # The request wraps the document once.
 _CREDENTIAL_DEPTH: Final = strict_json.MAX_DEPTH + 1
 _PRESENTATION_DEPTH: Final = document.MAX_PRESENTATION_DEPTH + 1
-_MAX_NAME: Final = 40
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,17 +57,17 @@ def read_receipt(raw: bytes) -> tuple[document.Document, Evidence, Options]:
     return parsed, _window(parsed, body), options
 
 
-def check_members(body: JsonObject, known: Collection[str], place: str = "") -> None:
+def check_members(body: JsonObject, known: Collection[str], place: str = "the body") -> None:
     """Return if every member of ``body`` is known. Raises BadRequestError: a misspelt wish must not go unheard.
 
-    ``place`` is what stands before the name of a member. A document that is sent bare is told how to be wrapped.
+    ``place`` is what stands before the name of a member. In the body, a document that is sent bare is told how to be wrapped.
     """
     wanted = next(iter(known), "")
-    if not place and wanted not in body and ("@context" in body or "proof" in body or "record" in body):
+    if place != "options" and wanted not in body and ("@context" in body or "proof" in body or "record" in body):
         raise BadRequestError(f'the body is the document itself: wrap it, {{"{wanted}": …}}')
     for name in body:
         if name not in known:
-            raise BadRequestError(f"{place}{name[:_MAX_NAME]!a} is not known here; known are: {', '.join(known)}")
+            raise BadRequestError(f"{place}: {quoted(name)} is not known here; known are: {', '.join(known)}")
 
 
 def text_or_none(value: Json, name: str) -> str | None:
@@ -84,7 +83,7 @@ def _options(body: JsonObject) -> Options:
     given = body.get("options", {})
     if not isinstance(given, dict):
         raise BadRequestError("options: an object is required")
-    check_members(given, OPTIONS, "options.")
+    check_members(given, OPTIONS, "options")
     allow, checks = given.get("allowSimulated", False), given.get("checks", [])
     if not isinstance(allow, bool):
         raise BadRequestError("options.allowSimulated: true or false is required")

@@ -133,6 +133,9 @@ def test_what_waits_is_bounded_by_the_spool(tmp_path, key, issuer):
         (409, "CLOCK_SKEW", Later),
         (401, "NONCE_REFUSED", Refused),
         (401, "WINDOW_SIGNER_MISMATCH", Later),
+        (409, "CLOCK_DRIFT", Later),
+        (409, "CLOCK_ROLLBACK", Refused),
+        (422, "CLOCK_DRIFT", Refused),
         (503, "NONCE_REFUSED", Later),
         (422, "WINDOW_SEQUENCE_GAP", Refused),
         (422, "TOO_OLD", Refused),
@@ -144,4 +147,69 @@ def test_what_will_never_be_taken_is_told_from_what_may(status_code, name, kind)
 
     verdict = judge_window(answer, "u", NOW)
     assert isinstance(verdict, kind)
-    assert getattr(verdict, "for_operator", False) == (name == "WINDOW_SEQUENCE_GAP" and kind is Later)
+    for_operator = name in ("WINDOW_SEQUENCE_GAP", "CLOCK_DRIFT") and kind is Later
+    assert getattr(verdict, "for_operator", False) == for_operator
+
+
+@pytest.mark.parametrize(("status_code", "kind"), [(401, Refused), (503, Later)])
+def test_that_another_key_signed_is_final_once_enrolment_has_replaced_it(status_code, kind):
+    name = problem_type("WINDOW_SIGNER_MISMATCH")
+    body = msgspec.json.encode({"type": name, "title": "t", "detail": "d", "status": status_code})
+    answer = Answer(status_code, {"content-type": "application/problem+json"}, body)
+    assert isinstance(judge_window(answer, "u", NOW, key_replaced=True), kind)
+
+
+class SpareBench(Bench):
+    """A node that was enrolled again: its new key is the signer's, its chain stands before window ``number``."""
+
+    def __init__(self, before, key, number):
+        before.submitter.close()
+        head = before.spool.load(before.spool.pending()[0]).head()
+        enrolled = msgspec.structs.replace(head, next_sequence=number)
+        before.spool.write_head(enrolled)
+        before.spool.close()
+        signer = SoftwareWindowSigner(key, "node-7", 4)
+        uri = key.public_key.thumbprint_uri
+        super().__init__(before.folder, signer, before.url, is_replaced=lambda header: header.key != uri)
+
+
+def test_windows_of_a_replaced_key_that_were_never_taken_are_set_aside_and_the_numbers_go_on(bench, caplog):
+    bench.take(0, 1, 2)
+    again = SpareBench(bench, new_signer(), 1)
+    # Window 0 was taken, says the enrolment: it is sent again for its answer. The others never will be.
+    assert [again.spool.load(name).parsed.sequence for name in again.spool.pending()] == [0]
+    assert len(again.spool.rejected()) == 2
+    assert "replaced" in caplog.text
+    assert b"replaced by enrolment" in again.spool.problem(again.spool.rejected()[0])
+    assert again.keeper.head.next_sequence == 1
+
+
+def test_a_taken_window_of_a_replaced_key_is_acknowledged(bench, issuer):
+    issuer.script += ["cut"]
+    bench.take(0)
+    bench.submitter._sleep = lambda _: True
+    assert bench.submitter.drain().remaining == 1
+    again = SpareBench(bench, new_signer(), 1)
+    sent = again.submitter.drain()
+    assert (len(sent.acknowledged), issuer.repeated) == (1, 1)
+    assert again.keeper.head.next_sequence == 1
+
+
+def test_one_that_is_refused_all_the_same_no_longer_holds_up_the_others(bench, issuer):
+    bench.take(0)
+    again = SpareBench(bench, new_signer(), 1)
+    issuer.script += ["401 WINDOW_SIGNER_MISMATCH"]
+    sent = again.submitter.drain()
+    assert (len(sent.rejected), again.spool.pending()) == (1, [])
+
+
+def test_a_window_whose_clocks_disagree_is_kept_for_the_issuers_operator_to_decide(bench, issuer):
+    issuer.script += ["409 CLOCK_DRIFT"]
+    bench.take(0)
+    bench.submitter._sleep = lambda _: True
+    sent = bench.submitter.drain()
+    assert (sent.rejected, sent.remaining, len(bench.spool.rejected())) == ([], 1, 0)
+    assert "before its operator has decided" in status(bench).waits_for
+    # Accepted: it is taken as it is.
+    assert len(bench.submitter.drain().acknowledged) == 1
+    assert status(bench).waits_for == ""

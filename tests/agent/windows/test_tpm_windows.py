@@ -11,8 +11,9 @@ from agent.tpm.identity import make_key
 from agent.tpm.opening import open_tpm
 from agent.tpm.pcrs import extend_pcr
 from agent.windows.sign import TpmWindowSigner
+from agent.windows.spooled import clock_in
 from tests.agent.tpm.conftest import manufactured, swtpm  # noqa: F401
-from tests.fakes.agent import eventually
+from tests.fakes.agent import WALL, eventually
 from tests.fakes.agent_windows import Bench, window_issuer
 from verifier.attestation.attestation_key import check_attestation_key
 from verifier.attestation.chain_state import AcceptedGap
@@ -24,13 +25,13 @@ class LeavingSigner:
     kind = "tpm"
 
     def __init__(self, signer, key):
-        self._signer = signer
+        self.inner = signer
         self.key = key
         self.is_away = False
 
     @contextmanager
     def open(self):
-        with self._signer.open() as signing:
+        with self.inner.open() as signing:
             yield LeavingSigning(signing) if self.is_away else signing
 
 
@@ -71,7 +72,7 @@ def short():
 
 
 def settle(bench):
-    """Let the keeper work until nothing waits: a power cut sets the TPM's clock back, which it waits out."""
+    """Let the keeper work until nothing waits."""
 
     def settled():
         bench.keeper.work()
@@ -190,17 +191,111 @@ def test_somebody_else_in_the_register_is_told_and_a_new_chain_begins(bench, iss
     assert "409" in sent.rejected[0][1]
 
 
-def test_after_a_power_cut_windows_wait_until_the_tpms_clock_has_passed_what_it_was(bench, issuer, swtpm):  # noqa: F811
+@pytest.mark.parametrize("end", ["killed", "terminated"])
+def test_after_a_restart_of_the_tpm_that_set_its_clock_back_windows_do_not_wait(bench, issuer, swtpm, end):  # noqa: F811
     bench.take(0, **short())
-    bench.keeper.head = msgspec.structs.replace(bench.keeper.head, clock_ms=bench.keeper.head.clock_ms + 1500)
-    swtpm.restart()
+    before_ms = bench.keeper.head.clock_ms
+    (swtpm.kill if end == "killed" else swtpm.terminate)()
+    swtpm.start()
+    # The next start finds the clock where it was last saved, as after an hour's work.
+    bench.keeper.head = msgspec.structs.replace(bench.keeper.head, clock_ms=before_ms + 3_600_000)
     bench.take(1, **short())
-    assert "after a power cut" in bench.keeper.problem
+    assert (bench.keeper.problem, bench.keeper.behind) == ("", False)
+    assert bench.keeper.head.clock_ms < before_ms + 3_600_000
+
+    # The issuer has seen that clock too.
+    bench.submitter.drain()
+    assert len(issuer.windows) == 2
+
+
+def test_a_clock_that_went_back_without_a_loss_of_power_is_waited_out_and_told_how_long(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    head = bench.keeper.head
+    # As after a resume: the same resets, another restart.
+    earlier = (head.epoch[0], head.epoch[1] - 1) if head.epoch[1] else (head.epoch[0] - 1, 9)
+    bench.keeper.head = msgspec.structs.replace(head, epoch=earlier, clock_ms=head.clock_ms + 90_000)
+    bench.take(1, **short())
+    assert "without a loss of power" in bench.keeper.problem
+    assert "2 min at most" in bench.keeper.problem
     assert len(bench.spool.pending()) == 1
 
+    bench.keeper.head = msgspec.structs.replace(bench.keeper.head, clock_ms=head.clock_ms)
+    settle(bench)
+    assert bench.keeper.problem == ""
+
+
+def test_a_tpm_whose_counters_went_back_is_not_waited_for(bench, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    head = bench.keeper.head
+    bench.keeper.head = msgspec.structs.replace(head, epoch=(head.epoch[0] + 1, 0))
+    bench.take(1, **short())
+    assert "enrol again" in bench.keeper.problem
+    assert len(bench.spool.pending()) == 1
+
+
+def test_two_late_windows_after_a_boot_and_a_short_last_one_are_all_taken(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    swtpm.restart()
+    # Two windows of ten seconds waited for the TPM, and are quoted together; the daemon is then stopped at once.
+    bench.take(1, 2)
+    bench.take(3, start_us=WALL // 1000 + 30_000_000, length_us=4_411_191)
+    issuer.now_us = WALL // 1000 + 60_000_000
+    sent = bench.submitter.drain()
+
+    assert (sent.rejected, len(issuer.windows)) == ([], 4)
+    assert issuer.flags.count("quoted-late") == 2
+
+
+def test_windows_quoted_within_a_millisecond_rise_all_the_same(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    bench.keeper.head = msgspec.structs.replace(bench.keeper.head, clock_ms=bench.keeper.head.clock_ms + 5)
+    bench.take(1, **short())
+    assert bench.keeper.problem == ""
+    clocks = [clock_in(bench.spool.load(name).evidence) for name in bench.spool.pending()]
+    assert clocks[1] > clocks[0] + 5
+
+
+def test_after_sleep_the_chain_goes_on_in_a_new_epoch_with_the_register_as_it_was(bench, issuer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    swtpm.sleep()
+    bench.take(1, **short())
+    sent = bench.submitter.drain()
+    assert (bench.keeper.problem, sent.rejected) == ("", [])
+    first, second = (window.header.boot for window in issuer.windows)
+    assert (second.reset, second.restart) == (first.reset, first.restart + 1)
+
+
+class SleepySigner:
+    """The signer of a machine that sleeps just before each window is signed."""
+
+    kind = "tpm"
+
+    def __init__(self, signer, swtpm):  # noqa: F811
+        self._signer, self._swtpm = signer, swtpm
+
+    @contextmanager
+    def open(self):
+        with self._signer.open() as signing:
+            self.identity, self.boot, found = signing.identity, signing.boot, signing.position()
+        self.position = lambda: found
+        yield self
+
+    def sign(self, window, *, again=False):
+        self._swtpm.sleep()
+        with self._signer.open() as awake:
+            return awake.sign(window, again=again)
+
+
+def test_a_machine_that_slept_while_a_window_was_signed_sets_that_window_aside(bench, issuer, signer, swtpm):  # noqa: F811
+    bench.take(0, **short())
+    signer.inner, awake = SleepySigner(signer.inner, swtpm), signer.inner
+    bench.take(1, **short())
+    assert "slept or was booted" in bench.keeper.problem
+    signer.inner = awake
+    bench.take(2, **short())
     settle(bench)
     sent = bench.submitter.drain()
-    assert (len(sent.acknowledged), sent.rejected) == (2, [])
+    assert (len(bench.spool.rejected()), sent.rejected, len(issuer.windows)) == (1, [], 2)
 
 
 def test_the_tpms_clock_at_the_last_quote_is_remembered_over_a_start(bench):

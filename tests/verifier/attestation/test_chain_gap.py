@@ -52,7 +52,7 @@ def state(node):
     """The chain after two windows, two more of which are lost."""
     state = node.begun()
     for _ in range(2):
-        state, _ = step(state, checked(node.window()))
+        state, _ = step(state, checked(node.window()), received_us=node.wall_us)
     for _ in range(2):
         node.window()
     return state

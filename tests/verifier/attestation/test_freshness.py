@@ -6,8 +6,9 @@ import pytest
 from schemas import digests
 from schemas.window_header import decode_header
 from tests.fakes.soft_tpm import START_US, Node
+from verifier.attestation.chain_state import FlagKind
 from verifier.attestation.errors import NonceError
-from verifier.attestation.freshness import IssuedNonce, check_freshness
+from verifier.attestation.freshness import NONCE_VALIDITY_US, IssuedNonce, check_freshness
 
 MADE = Node().window()
 HEADER = decode_header(MADE.evidence.header)
@@ -16,11 +17,20 @@ ISSUED = IssuedNonce(nonce=HEADER.nonce, node_id="node-7", expires_us=START_US)
 
 
 def check(issued, *, now_us=START_US - 1, header=HEADER):
-    check_freshness(header, DIGEST, issued, now_us=now_us)
+    return check_freshness(header, DIGEST, issued, now_us=now_us)
 
 
 def test_a_nonce_that_was_handed_out_is_good():
-    check(ISSUED)
+    assert check(ISSUED) == []
+
+
+@pytest.mark.parametrize(("late_us", "told"), [(70_000_000, False), (70_000_001, True), (6 * 24 * 3_600_000_000, True)])
+def test_one_that_was_handed_out_long_after_the_windows_end_is_told(late_us, told):
+    # The window is 10 s long.
+    issued = msgspec.structs.replace(ISSUED, expires_us=HEADER.end_us + late_us + NONCE_VALIDITY_US)
+    flags = check(issued)
+    assert [flag.kind for flag in flags] == [FlagKind.NONCE_AFTER_END] * told
+    assert all(str(late_us) in flag.detail for flag in flags)
 
 
 def test_a_nonce_that_nobody_handed_out_is_refused():

@@ -49,20 +49,20 @@ def refused(answer) -> str:
 @pytest.mark.parametrize("name", ["x", "option", "Options", "@context2"])
 def test_a_member_that_is_not_known_is_refused_by_its_name(client, path, name):
     detail = refused(client.post(path, json={**ASKED[path], name: {"allowSimulated": True}}))
-    assert f"'{name}' is not known here; known are: {next(iter(ASKED[path]))}" in detail
+    assert detail.startswith(f'the body: "{name}" is not known here; known are: {next(iter(ASKED[path]))}')
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 @pytest.mark.parametrize("name", ["allowsimulated", "minimumAssurance", "returnCredential", "verificationMethod"])
 def test_an_option_that_is_not_known_is_refused_by_its_name(client, path, name):
     detail = refused(client.post(path, json={**ASKED[path], "options": {name: True}}))
-    assert detail == f"options.'{name}' is not known here; known are: allowSimulated, challenge, checks, domain"
+    assert detail == f'options: "{name}" is not known here; known are: allowSimulated, challenge, checks, domain'
 
 
-def test_a_name_that_is_not_known_is_repeated_in_ascii_and_short(client):
-    detail = refused(client.post("/challenges", json={"\u202e" + "x" * 4000: 1}))
-    assert detail.isascii()
-    assert len(detail) < 200
+@pytest.mark.parametrize("name", ["<b>", "\u202ex", "x" * 4000, ""])
+def test_a_name_that_is_no_plain_word_is_not_repeated(client, name):
+    detail = refused(client.post("/challenges", json={name: 1}))
+    assert detail == "the body: one whose name is no plain word is not known here; known are: domain"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
@@ -135,7 +135,7 @@ def test_a_compact_token_is_told_from_an_object(client):
 def test_a_query_parameter_is_refused_by_its_name(client, path, query):
     name = query.partition("=")[0]
     detail = refused(client.post(f"{path}?{query}", json=ASKED[path]))
-    assert detail == f"the query parameter '{name}' is not known here; known are: none"
+    assert detail == f'query parameter "{name}": it is not known here; known are: none'
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/page.js", "/openapi"])

@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_credential_of_window",
         "credential",
-        ["window_id"],
+        ["window_id", "credential_type"],
         sqlite_where=of_window,
         postgresql_where=of_window,
     )

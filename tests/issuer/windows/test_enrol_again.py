@@ -1,0 +1,213 @@
+"""Enrolling with a TPM once more: with the token that was used, since the answer was lost; with a new one, after a loss."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from agent.errors import EnrolmentError, NoAnswerError
+from schemas import times
+from tests.fakes import tpm_maker as maker
+from tests.fakes.site import problem
+from tests.fakes.soft_tpm_site import ATTEST, MAKER, Attestation, SoftEk, send, trust_maker
+from tests.fakes.tpm_site import SiteTransport, token_for, tpm_node, trust
+from tests.fakes.window_node import post_window
+from verifier.attestation.freshness import IssuedNonce
+
+CHANGING = {"nonces"}
+
+
+async def enrolled(node, token):
+    challenge = await node.challenged(token)
+    answer = await node.sent(challenge, node.answer(challenge))
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def room(site, asked=16):
+    """Return how many nonces the node may be given now."""
+    store = site.store()
+    now_us = times.to_microseconds(site.clock.now())
+    fresh = [
+        IssuedNonce(nonce=f"{asked}-{number}", node_id="node-77", expires_us=now_us + 60_000_000)
+        for number in range(asked)
+    ]
+    given = await store.windows.give_nonces("node-77", fresh, 16, now_us)
+    await store.close()
+    return len(given)
+
+
+@pytest.mark.parametrize("later", [timedelta(seconds=1), timedelta(days=60)])
+async def test_the_same_token_tpm_and_key_get_the_same_answer_and_nothing_changes(any_site, later):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    first = await enrolled(node, token)
+    store = any_site.store()
+    before, entries = await store.nodes.get("node-77"), await store.log.page(target="node-77")
+    any_site.clock.advance(later)
+    second = await enrolled(node, token)
+    assert {name: second[name] for name in second.keys() - CHANGING} == {
+        name: first[name] for name in first.keys() - CHANGING
+    }
+    assert (await store.nodes.get("node-77"), await store.log.page(target="node-77")) == (before, entries)
+    await store.close()
+    assert second["nonces"]
+    assert not set(second["nonces"]) & set(first["nonces"])
+
+
+async def test_a_chain_that_has_gone_on_is_not_begun_anew_by_an_old_token(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    await enrolled(node, token)
+    assert (await send(any_site, node.node)).status_code == 201
+    taken = node.node.previous
+    # A window that the node has signed and would rather not send.
+    node.node.window()
+    again = await enrolled(node, token)
+    assert (again["next_sequence"], again["previous"], again["nonces"]) == (1, taken, [])
+    refused = await send(any_site, node.node)
+    assert (refused.status_code, problem(refused)) == (409, "WINDOW_SEQUENCE_GAP")
+
+
+async def test_a_used_token_enrols_no_other_key(any_site):
+    await trust_maker(any_site)
+    token = await token_for(any_site)
+    await enrolled(SoftEk(any_site), token)
+    other = SoftEk(any_site, seed=8).node.tpm.public
+    refused = await any_site.post(ATTEST, Attestation(token, ak_public=other).body())
+    assert (refused.status_code, problem(refused)) == (401, "INVITATION_INVALID")
+
+
+async def test_a_used_token_enrols_no_other_tpm_with_the_same_key(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    await enrolled(node, token)
+    other = maker.private_key("p256", "another ek").public_key()
+    body = Attestation(
+        token,
+        ek_public=maker.area("L-2", other).encode(),
+        ek_certificate=maker.ek_certificate(MAKER, other, uses=("key_agreement",)),
+        ak_public=node.node.tpm.public,
+    ).body()
+    refused = await any_site.post(ATTEST, body)
+    assert (refused.status_code, problem(refused)) == (409, "CONFLICT")
+
+
+async def test_a_token_whose_key_was_superseded_enrols_it_no_more(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    await enrolled(node, token)
+    await enrolled(SoftEk(any_site, seed=8), await token_for(any_site))
+    refused = await any_site.post(ATTEST, Attestation(token, ak_public=node.node.tpm.public).body())
+    assert (refused.status_code, problem(refused)) == (401, "INVITATION_INVALID")
+
+
+async def test_a_revoked_node_gets_no_answer_again(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    await enrolled(node, token)
+    challenge = await node.challenged(token)
+    store = any_site.store()
+    await store.nodes.revoke("node-77")
+    await store.close()
+    refused = await node.sent(challenge, node.answer(challenge))
+    assert refused.status_code == 403
+    refused = await any_site.post(ATTEST, Attestation(token, ak_public=node.node.tpm.public).body())
+    assert refused.status_code == 403
+
+
+async def test_another_register_is_not_taken_by_an_old_token(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    await enrolled(node, token)
+    store = any_site.store()
+    async with store._database.write() as connection:
+        await connection.exec_driver_sql("UPDATE node SET chain_pcr = 14 WHERE id = 'node-77'")
+    await store.close()
+    challenge = await node.challenged(token)
+    refused = await node.sent(challenge, node.answer(challenge))
+    assert (refused.status_code, problem(refused)) == (409, "CONFLICT")
+
+
+async def test_a_new_key_of_the_same_tpm_begins_with_nonces_of_its_own(any_site):
+    await trust_maker(any_site)
+    await enrolled(SoftEk(any_site), await token_for(any_site))
+    await room(any_site)
+    assert await room(any_site, 15) == 0
+    fresh = SoftEk(any_site, seed=8)
+    given = (await enrolled(fresh, await token_for(any_site)))["nonces"]
+    assert len(given) == 8
+    assert await room(any_site, 14) == 16 - len(given)
+
+
+async def test_a_nonce_that_the_lost_key_left_unused_is_good_for_no_window(any_site):
+    await trust_maker(any_site)
+    old = (await enrolled(SoftEk(any_site), await token_for(any_site)))["nonces"]
+    fresh = SoftEk(any_site, seed=8)
+    await enrolled(fresh, await token_for(any_site))
+    refused = await send(any_site, fresh.node, header={"nonce": old[0], "freshness": "nonce"})
+    assert (refused.status_code, problem(refused)) == (401, "NONCE_REFUSED")
+
+
+class Deaf(SiteTransport):
+    """Sends everything, and never hears the answer to an activation."""
+
+    def post(self, path, body, **given):
+        answer = super().post(path, body, **given)
+        if not path.endswith("/attest"):
+            raise NoAnswerError("the connection broke")
+        return answer
+
+
+async def test_an_agent_whose_answer_was_lost_enrols_again_with_the_same_key_and_token(
+    any_site, swtpm, manufactured, tmp_path
+):
+    await trust(any_site, manufactured)
+    node, token = tpm_node(swtpm.uri, tmp_path / "home"), await token_for(any_site)
+    with pytest.raises(NoAnswerError):
+        await node.enrol(any_site, token, Deaf(any_site))
+    assert [path.name for path in node.folder.glob("ak.json*")] == ["ak.json.new"]
+    await node.enrol(any_site, token)
+    assert [path.name for path in node.folder.glob("ak.json*")] == ["ak.json"]
+    assert (await post_window(any_site, await asyncio.to_thread(node.body, nonce=node.nonces[0]))).status_code == 201
+
+
+async def test_an_agent_that_is_enrolled_keeps_its_key_and_chain_when_told_to_enrol_again(
+    any_site, swtpm, manufactured, tmp_path
+):
+    await trust(any_site, manufactured)
+    node, token = tpm_node(swtpm.uri, tmp_path / "home"), await token_for(any_site)
+    first = await node.enrol(any_site, token)
+    assert (await post_window(any_site, await asyncio.to_thread(node.body))).status_code == 201
+    files = {path: path.read_bytes() for path in (node.home.ak_file, node.home.windows / "head")}
+    second = await node.enrol(any_site, token)
+    assert (second.key_uri, second.next_sequence) == (first.key_uri, 1)
+    assert {path: path.read_bytes() for path in files} == files
+    assert [path.name for path in node.folder.glob("ak.json*")] == ["ak.json"]
+    assert (await post_window(any_site, await asyncio.to_thread(node.body))).status_code == 201
+
+
+async def test_an_agent_that_lost_its_windows_folder_is_told_where_the_chain_stands(
+    any_site, swtpm, manufactured, tmp_path
+):
+    await trust(any_site, manufactured)
+    node, token = tpm_node(swtpm.uri, tmp_path / "home"), await token_for(any_site)
+    await node.enrol(any_site, token)
+    head = node.home.windows / "head"
+    before = head.read_bytes()
+    head.unlink()
+    await node.enrol(any_site, token)
+    assert head.read_bytes() == before
+
+
+async def test_a_token_that_never_enrolled_this_key_is_refused_and_leaves_the_key_in_use(
+    any_site, swtpm, manufactured, tmp_path
+):
+    await trust(any_site, manufactured)
+    node = tpm_node(swtpm.uri, tmp_path / "home")
+    await node.enrol(any_site, await token_for(any_site))
+    before = node.home.ak_file.read_bytes()
+    with pytest.raises(EnrolmentError, match="401"):
+        await node.enrol(any_site, "gci_" + "A" * 43)
+    assert [path.name for path in node.folder.glob("ak.json*")] == ["ak.json"]
+    assert node.home.ak_file.read_bytes() == before
