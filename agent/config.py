@@ -22,8 +22,11 @@ from agent.files import make_folder, write_file
 from agent.home import VARIABLE, Home, home
 from agent.spool import MAX_BYTES
 from did.signers.file import file_uri
+from schemas.spelling import near
 
 PREFIX: Final = "GREEN_AGENT_"
+
+_TAKE_AWAY: Final = "; take it away, and green-agent settings lists all there are"
 
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
@@ -39,8 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     key: str = ""
     """URI of the key that signs: ``file:PATH``, ``file:PATH?password-file=PATH``, ``pkcs11:…``,
-    ``tpm:?seed=PATH``.
-    Default: ``node.pem`` in the home."""
+    ``tpm:?seed=PATH``. Default: ``node.pem`` in the home; none where the TPM signs (``window_signer``)."""
 
     meter: Literal["auto", "nvml", "simulator"] = "auto"
     """Which meter: ``nvml``, ``simulator``, or ``auto``: NVML where there is a GPU, else the simulator."""
@@ -106,14 +108,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def load(environment: Mapping[str, str]) -> Settings:
     """Return the settings of a file and an environment. Raises SettingsError naming the field."""
     place = home(environment)
-    members: dict[str, object] = {**stored(place), **_from_environment(environment)}
+    members: dict[str, object] = {**_from_file(place), **_from_environment(environment)}
     try:
         settings = msgspec.convert(members, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{error}; see {place.settings_file} and the variables {PREFIX}…") from error
     if settings.issuer:
         check_issuer(settings.issuer, development=settings.development)
-    return settings if settings.key else msgspec.structs.replace(settings, key=file_uri(place.key_file))
+    # A TPM's node has no other key, and one that is not there is not to be named.
+    has_key = settings.key or settings.window_signer == "tpm"
+    return settings if has_key else msgspec.structs.replace(settings, key=file_uri(place.key_file))
 
 
 def check_enrolled(settings: Settings) -> Settings:
@@ -179,6 +183,16 @@ def stored(place: Home) -> dict[str, object]:
         raise SettingsError(f"{path} cannot be read: {error}") from error
 
 
+def _from_file(place: Home) -> dict[str, object]:
+    members, fields = stored(place), get_type_hints(Settings)
+    for name in members:
+        if name not in fields:
+            raise SettingsError(
+                f"{place.settings_file}: {name!r} is no setting of the agent{near(name, fields)}{_TAKE_AWAY}"
+            )
+    return members
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     fields = get_type_hints(Settings)
     members: dict[str, object] = {}
@@ -187,7 +201,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             continue
         field = variable.removeprefix(PREFIX).lower()
         if field not in fields:
-            raise SettingsError(f"{variable} is no setting of the agent; green-agent settings lists them")
+            meant = near(field, fields, lambda name: PREFIX + name.upper())
+            raise SettingsError(f"{variable} is no setting of the agent{meant}{_TAKE_AWAY}")
         members[field] = _list(text) if fields[field] == tuple[str, ...] else text
     return members
 

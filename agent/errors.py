@@ -13,6 +13,7 @@ GreenError
     ├── NoAnswerError              the issuer could not be reached, or its answer is none
     ├── EnrolmentError             the issuer refused the enrolment
     ├── DaemonError                no daemon measures this node
+    ├── DaemonRunsError            one does already
     └── TpmError                   the node's TPM; its tree stands in agent.tpm.errors
 """
 
@@ -103,3 +104,10 @@ class DaemonError(AgentError):
 
     name = "DAEMON_UNAVAILABLE"
     title = "The daemon does not measure"
+
+
+class DaemonRunsError(AgentError):
+    """Another daemon measures this node."""
+
+    name = "DAEMON_RUNS"
+    title = "A green-agent daemon measures this node already"

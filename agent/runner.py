@@ -25,6 +25,7 @@ class Ran:
     Attributes:
         result: the measurement, of the last slice where there were several; None where there is none.
         records: names of the records in the spool.
+        names: inference ids of the newest records that the daemon has made of it.
         problems: what went wrong, one line each; nothing of it touches the command's exit code.
         sent: what was sent afterwards; None where nothing was tried, or the time ran out.
     """
@@ -33,6 +34,7 @@ class Ran:
     inference_id: str
     result: Measurement | None = None
     records: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     sent: Sent | None = None
 
@@ -71,6 +73,7 @@ def _record(session: Measurer, running: Running, ran: Ran) -> None:
         ran.result = session.stop(running)
     except MeasurementError as error:
         ran.problems.append(error.detail)
+    ran.names = running.names
     for record in running.records:
         try:
             ran.records.append(record.result(_STORE_S))

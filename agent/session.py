@@ -51,13 +51,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Running:
-    """A measurement that runs: its labels, its place in the ledger, and the records that it has become so far."""
+    """A measurement that runs: its labels, its place in the ledger, and the records that it has become so far.
+
+    ``names`` are the inference ids of the newest records that a daemon has made of it.
+    """
 
     model_id: str
     inference_id: str
     entry: Entry
     parts: int = 0
     records: list[Future[str]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
 
 class Measurer(Protocol):
@@ -242,6 +246,8 @@ def open_session(
     """
     clock = clock or SystemClock()
     check_enrolled(settings)
+    if not settings.key:
+        raise SettingsError("this node signs windows with its TPM and posts no records: start green-agent daemon first")
     signer = open_signer(settings.key)
     meters = choose(settings, environment, clock)
     spool = Spool(home.spool, clock, max_bytes=settings.spool_max_bytes)

@@ -34,6 +34,10 @@ class WindowStatus(Struct, frozen=True, kw_only=True):
 
     daemon: bool
     """Whether a daemon answers."""
+    killed: str = ""
+    """What is lost of a daemon that did not end in order, until the next start notes it as a gap; empty where nothing."""
+    expected: bool = True
+    """Whether one is to run by the settings (``mode``)."""
     signer: str
     """"tpm" or "software": what signs windows, by the settings."""
     backlog: int
@@ -62,6 +66,7 @@ class Status(Struct, frozen=True, kw_only=True):
     node_id: str
     issuer: str
     key: str
+    """What signs: the URI of a key, or whose attestation key."""
     home: str
     backlog: int
     """Records that are not acknowledged."""
@@ -89,7 +94,14 @@ class Status(Struct, frozen=True, kw_only=True):
     def needs_attention(self) -> bool:
         """Whether an operator must do something."""
         windows = self.windows
-        troubled = windows is not None and bool(windows.rejected or windows.gap or windows.problem or windows.waits_for)
+        troubled = windows is not None and bool(
+            windows.rejected
+            or windows.gap
+            or windows.problem
+            or windows.waits_for
+            or windows.killed
+            or (windows.expected and not windows.daemon)
+        )
         return not self.node_id or self.rejected > 0 or self.lost > 0 or troubled
 
 
@@ -106,7 +118,7 @@ def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: b
         return Status(
             node_id=settings.node_id,
             issuer=settings.issuer,
-            key=settings.key,
+            key=_signing(settings, home),
             home=str(home.folder),
             backlog=len(pending),
             oldest=_queued_at(pending[0]) if pending else "",
@@ -121,6 +133,12 @@ def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: b
         )
     finally:
         spool.close()
+
+
+def _signing(settings: Settings, home: Home) -> str:
+    if settings.window_signer != "tpm":
+        return settings.key
+    return f"attestation key {settings.ak_file or home.ak_file} in the TPM {settings.tpm}"
 
 
 def _queued_at(name: str) -> str:

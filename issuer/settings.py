@@ -7,7 +7,6 @@ relative to the working directory, as everywhere else.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import tomllib
@@ -20,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from issuer.errors import IssuanceError
+from schemas.spelling import near
 
 PREFIX: Final = "GREEN_ISSUER_"
 
@@ -206,8 +206,7 @@ def _from_file(path: Path) -> dict[str, object]:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     for name in values:
         if name not in _FIELDS:
-            near = ", ".join(difflib.get_close_matches(name, _FIELDS)) or ", ".join(sorted(_FIELDS))
-            raise SettingsError(f"{path}: {name!r} is no setting of the issuer; near it: {near}")
+            raise SettingsError(f"{path}: {name!r} is no setting of the issuer{near(name, _FIELDS)}")
     return values
 
 
@@ -218,10 +217,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in _FIELDS:
-            raise SettingsError(
-                f"{variable} is no setting of the issuer; after {PREFIX} may stand "
-                f"{', '.join(sorted(field.upper() for field in _FIELDS))}"
-            )
+            meant = near(name, _FIELDS, lambda field: PREFIX + field.upper())
+            raise SettingsError(f"{variable} is no setting of the issuer{meant}")
         values[name] = [part.strip() for part in text.split(",") if part.strip()] if name in LIST_FIELDS else text
     return values
 

@@ -11,7 +11,8 @@ from agent.cli.call import Call
 from agent.clock import SystemClock
 from agent.config import check_issuer
 from agent.enrol import enrol, open_or_make_key, save_enrolment
-from agent.errors import SettingsError
+from agent.errors import MeterUnavailableError, SettingsError
+from agent.meters.choose import choose
 from agent.retry import printable
 from agent.transport import HttpTransport
 
@@ -41,9 +42,24 @@ def enroll(call: Call) -> int:
         print("          registered as a simulator: all its credentials say SIMULATED")
     print(f"issuer    {issuer}")
     print(f"key       {signer.public_key.thumbprint_uri}")
+    _tell_of_meters(call)
     print(f"settings  {call.home.settings_file}")
     print("next      green-agent run --model ID -- CMD")
     return 0
+
+
+def _tell_of_meters(call: Call) -> None:
+    """Say what this node will measure, where that is nothing: better now than in its first credential."""
+    settings = msgspec.structs.replace(call.settings, meter=call.options.meter or call.settings.meter)
+    try:
+        chosen = choose(settings, call.environment, SystemClock())
+    except MeterUnavailableError as error:
+        print(f"meter     none yet: {error.detail}")
+        return
+    for meter in chosen:
+        meter.close()
+    if any(meter.simulated for meter in chosen):
+        print("meter     no GPU is measured: the figures will be SIMULATED, and say so (green-agent meters tells why)")
 
 
 def is_attestation_key(uri: str) -> bool:
@@ -91,6 +107,9 @@ def _enroll_tpm(call: Call, issuer: str, token: str) -> int:
     print(f"issuer    {issuer}")
     print(f"TPM       {node.attestation}, endorsement key {node.ek}")
     print(f"key       {node.key_uri}")
+    if node.simulated:
+        print("          registered as a simulator: all its credentials say SIMULATED")
+    _tell_of_meters(call)
     print(f"settings  {call.home.settings_file}")
     print("next      green-agent daemon")
     return 0

@@ -45,7 +45,7 @@ def status(call: Call) -> int:
 
 
 def _show_windows(windows: WindowStatus) -> None:
-    running = "measuring" if windows.daemon else "NOT RUNNING"
+    running = "measuring" if windows.daemon else "NOT RUNNING (green-agent daemon)"
     print(f"daemon        {running}, windows signed by a {windows.signer} key")
     print(
         f"windows       {windows.backlog} wait, {windows.unsigned} of them unsigned; next number {windows.next_sequence}"
@@ -58,6 +58,8 @@ def _show_windows(windows: WindowStatus) -> None:
         print(f"              WAITING {windows.waits_for}")
     if windows.problem:
         print(f"              {windows.problem}")
+    if windows.killed:
+        print(f"              LOST {windows.killed}")
     if windows.gap:
         print(f"              LOST {windows.gap}")
 

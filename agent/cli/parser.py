@@ -30,7 +30,8 @@ exit code: 0 ended when asked to, 1 it cannot run, 64 usage""",
   green-agent status --json | jq .backlog
   green-agent status --acknowledge-lost
 
-exit code: 0 all is well, 1 something needs attention (not enrolled, records refused or lost), 64 usage""",
+exit code: 0 all is well, 1 something needs attention (not enrolled, no daemon
+where one ran, records refused or lost), 64 usage""",
     "submit": """example:
   green-agent submit --wait 60
   green-agent submit --retry-rejected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -85,6 +86,10 @@ def _tell(ran: Ran, settings: Settings, call: Call, *, by_daemon: bool) -> None:
             f"{result.duration_us / 1e6:.3f} s, {result.energy_mj / 1000:.3f} J = {kwh} kWh ({kind}{flags}), "
             f"{ran.inference_id}: " + ("in the daemon's window" if by_daemon else _whereabouts(ran, settings, call))
         )
+        if ran.names:
+            several = f" (and {', '.join(ran.names[:-1])})" if ran.names[:-1] else ""
+            url = f"{settings.issuer}/api/v1/receipt/{quote(ran.names[-1], safe='')}"
+            lines.append(f"receipt, once the issuer has the window: {url}{several}, with an API key of its tenant")
     for line in lines:
         print(f"green-agent: {line}", file=sys.stderr)
 

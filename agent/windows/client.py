@@ -121,6 +121,7 @@ class DaemonSession:
                 raise MeasurementError(f"the daemon did not answer in time for {running.inference_id}")
         if reply.result is None:
             raise MeasurementError(reply.detail or "the daemon gave no figure")
+        running.names = [*reply.result.records]
         return _measurement(reply.result)
 
     def discard(self, running: Running) -> None:

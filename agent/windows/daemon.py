@@ -207,7 +207,7 @@ def open_daemon(
 ) -> Iterator[Daemon]:
     """Lend the daemon that the settings describe; there is one a home.
 
-    Raises SettingsError, MeterUnavailableError, SpoolError, SpoolBusyError, TpmAddressError, and DidError where the
+    Raises SettingsError, MeterUnavailableError, SpoolError, DaemonRunsError, TpmAddressError, and DidError where the
     key cannot be opened.
     """
     clock = clock or SystemClock()

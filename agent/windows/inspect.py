@@ -34,11 +34,13 @@ def inspect_windows(
     spool = WindowSpool(home.windows, clock, max_bytes=settings.spool_max_bytes)
     try:
         pending = spool.pending()
-        unsigned, next_sequence = _newest(spool, pending)
+        unsigned, next_sequence, end_us = _newest(spool, pending)
         gap = spool.forget_gap() if acknowledge_lost else spool.gap()
         contact = read(home.window_contact_file)
         return WindowStatus(
             daemon=said is not None,
+            killed="" if said is not None else _killed(spool.open_since(end_us)),
+            expected=settings.mode != "direct",
             signer=settings.window_signer,
             backlog=len(pending),
             unsigned=unsigned,
@@ -57,23 +59,24 @@ def inspect_windows(
         spool.close()
 
 
-def _newest(spool: WindowSpool, pending: list[str]) -> tuple[int, int]:
-    """Return how many of the newest windows are not signed, and the next sequence number."""
+def _newest(spool: WindowSpool, pending: list[str]) -> tuple[int, int, int]:
+    """Return how many of the newest windows are not signed, the next sequence number, and the end of the last one."""
     head = spool.head()
-    following = head.next_sequence if head is not None else 0
+    following, end_us = (head.next_sequence, head.end_us) if head is not None else (0, 0)
     unsigned = 0
     for name in reversed(pending):
         try:
             window = spool.peek(name)
             if window is None:
                 continue
-            following = max(following, window.parsed.sequence + 1)
+            header = window.parsed
+            following, end_us = max(following, header.sequence + 1), max(end_us, header.end_us)
         except (SpoolError, FormatError):
             continue
         if window.evidence is not None:
             break
         unsigned += 1
-    return unsigned, following
+    return unsigned, following, end_us
 
 
 def _waits_for(contact: Contact, pending: int, rejected: int) -> str:
@@ -84,6 +87,16 @@ def _waits_for(contact: Contact, pending: int, rejected: int) -> str:
     if not rejected:
         return told
     return f"{told}. {rejected} were refused: once mended, green-agent submit --retry-rejected sends them first"
+
+
+def _killed(open_since_us: int | None) -> str:
+    if open_since_us is None:
+        return ""
+    since = times.render_seconds(times.from_microseconds(open_since_us))
+    return (
+        f"the daemon was killed, or does not answer: what it had measured since {since} and not written down is lost; "
+        "its next start says from when to when"
+    )
 
 
 def _in_words(gap: Gap | None) -> str:

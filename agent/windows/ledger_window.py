@@ -37,6 +37,9 @@ MAX_RUNNING: Final = 2_000
 MAX_ENDED: Final = 20_000
 """Records of ended work after which a window is closed early: the issuer takes 50,000, and 8 MB compressed."""
 
+REMEMBERED_IDS: Final = 50_000
+"""Ids of ended work and of its records that are known, at least, and not taken again: they would count for nobody."""
+
 LONGEST_ID: Final = 120
 """Characters of an inference id; the rest numbers the parts of long work."""
 
@@ -103,7 +106,7 @@ class WindowLedger:
         self._start_ns = 0
         self._wall = WallLine(0, 0)
         self._running: dict[str, Work] = {}
-        self._ids: set[str] = set()
+        self._ids: dict[str, None] = {}
         self._ended: list[WindowRecord] = []
         self._flags: set[Flag] = set()
         self._lost_mj = 0
@@ -146,7 +149,10 @@ class WindowLedger:
             if self._base is None:
                 raise SettingsError("nothing is measured yet: a meter gives no reading")
             if inference_id in self._running or inference_id in self._ids:
-                raise SettingsError(f"inference_id: {inference_id} was started before; each piece of work has its own")
+                raise SettingsError(
+                    f"inference_id: {inference_id} was started before; each piece of work has its own, a second one "
+                    "would count for nobody. Give another, or none"
+                )
             if len(self._running) >= MAX_RUNNING:
                 raise SettingsError(f"{MAX_RUNNING} pieces of work run at once; end some before more are started")
             outside = parent.entry if parent is not None else self._base
@@ -167,7 +173,7 @@ class WindowLedger:
                 raise SettingsError(f"{work.inference_id} does not run")
             share = self._ledger.take(work.entry)
             name = f"{work.inference_id}~{work.parts + 1}" if work.parts else work.inference_id
-            self._ids.add(work.inference_id)
+            self._remember(work.inference_id)
             self._record(work, share, name, counts)
             self._close_if_needed()
             return work
@@ -212,7 +218,13 @@ class WindowLedger:
         self._start_ns = now_ns
         for tap in self._taps:
             tap.begin(now_ns)
-        self._ended, self._flags, self._ids = [], set(), set()
+        self._ended, self._flags = [], set()
+
+    def _remember(self, name: str) -> None:
+        self._ids[name] = None
+        if len(self._ids) > REMEMBERED_IDS:
+            # The oldest: a dict keeps the order in which its keys came.
+            del self._ids[next(iter(self._ids))]
 
     def _close_if_needed(self) -> None:
         if len(self._ended) >= MAX_ENDED or any(tap.fell for tap in self._taps):
@@ -288,6 +300,7 @@ class WindowLedger:
         work.method = lowest((work.method, *(total.method for total in share.totals.values())))
         work.devices.update(share.totals)
         work.records.append(name)
+        self._remember(name)
         self._ended.append(
             WindowRecord(
                 accelerator_active_mj=energy_mj,

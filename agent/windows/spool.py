@@ -28,7 +28,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.clock import Clock
-from agent.errors import SpoolError
+from agent.errors import DaemonRunsError, SpoolBusyError, SpoolError
 from agent.files import held, make_folder, write_file
 from agent.spool import MAX_BYTES, Spool
 from agent.windows.close import Closed, Head
@@ -206,19 +206,27 @@ class WindowSpool:
         """Say that a daemon measures from ``wall_us`` on, and that windows are open which are not on disk. Raises OSError."""
         write_file(self.folder / "open", str(wall_us).encode())
 
+    def open_since(self, end_us: int) -> int | None:
+        """Return since when (µs) windows are open that are not on disk; None where the last daemon ended in order.
+
+        ``end_us`` is the end of the last window that is on disk.
+        """
+        try:
+            return max(int((self.folder / "open").read_text(encoding="ascii")), end_us)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return end_us
+
     def note_closed(self) -> None:
         """Say that it has ended, and that all its windows are on disk or noted as a gap. Raises OSError."""
         (self.folder / "open").unlink(missing_ok=True)
 
     def note_killed(self, next_sequence: int, end_us: int, now_us: int) -> Gap | None:
         """Note what the last daemon measured after ``end_us``, its last window's end, if it was killed; return that gap."""
-        path = self.folder / "open"
-        try:
-            from_us = max(int(path.read_text(encoding="ascii")), end_us)
-        except FileNotFoundError:
+        from_us = self.open_since(end_us)
+        if from_us is None:
             return None
-        except (OSError, ValueError):
-            from_us = end_us
         gap = self._note(
             Gap(
                 windows=1,
@@ -272,9 +280,16 @@ class WindowSpool:
 
 @contextlib.contextmanager
 def measuring(folder: Path) -> Iterator[None]:
-    """Hold the right to make windows in a folder. Raises SpoolBusyError where another daemon has it, OSError."""
+    """Hold the right to make windows in a folder. Raises DaemonRunsError where another daemon has it, OSError."""
     make_folder(folder)
-    with held(folder / "daemon.lock", "another green-agent daemon measures this node already"):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder / "daemon.lock", "another daemon"))
+        except SpoolBusyError as error:
+            raise DaemonRunsError(
+                f"its windows are in {folder}. Nothing is to be done, or stop it before you start another; green-agent "
+                "status shows it"
+            ) from error
         yield
 
 

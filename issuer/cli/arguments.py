@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
 from issuer.cli.output import Answer
@@ -22,10 +22,19 @@ SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 """Slug of an issuer and id of a tenant: it stands in URLs and DIDs."""
 
 _LONGEST_NAME: Final = 200
+_LIKE_AN_OPTION: Final = re.compile(r"-[A-Za-z0-9_-]{42}", re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose wrong usage ends with exit code 64 (EX_USAGE of sysexits.h)."""
+
+    def parse_known_args(  # type: ignore[override]  # the base's overloads say no more
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as ever, but take a key's id that begins with a hyphen for what it is: ``key_id`` takes the space away."""
+        given = sys.argv[1:] if args is None else args
+        marked = [f" {word}" if _LIKE_AN_OPTION.fullmatch(word) else word for word in given]
+        return super().parse_known_args(marked, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, on standard error, and exit."""
@@ -74,6 +83,11 @@ def shared_options() -> Parser:
     group.add_argument("--database-url", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME")
     shared.add_argument("--json", action="store_true", help="print JSON, for programs")
     return shared
+
+
+def key_id(text: str) -> str:
+    """Argument type of key ids, which are thumbprints in base64url and may begin with a hyphen."""
+    return text.strip()
 
 
 def slug(text: str) -> str:

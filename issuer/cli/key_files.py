@@ -33,9 +33,11 @@ def new_key(folder: Path, issuer_slug: str, algorithm: Algorithm, uri: str | Non
         return KeyChoice(_thumbprint(open_signer(lasting).public_key.thumbprint_uri), lasting)
     # The name is settled by the key, which is only known once it is written.
     draft = folder / f".{issuer_slug}.new"
-    draft.unlink(missing_ok=True)
-    signer = generate_file_key(draft, algorithm)
-    key_id = _thumbprint(signer.public_key.thumbprint_uri)
+    key_id = "-"
+    while key_id[0] in "-_":
+        # One key in 32: on a command line its name would look like an option.
+        draft.unlink(missing_ok=True)
+        key_id = _thumbprint(generate_file_key(draft, algorithm).public_key.thumbprint_uri)
     path = draft.rename(folder / f"{issuer_slug}.{key_id}.pem")
     return KeyChoice(key_id, file_uri(path))
 

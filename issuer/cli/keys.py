@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from issuer.cli.arguments import Commands, slug
+from issuer.cli.arguments import Commands, key_id, slug
 from issuer.cli.key_files import ALGORITHM_HELP, ALGORITHMS, new_key
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer
@@ -42,7 +42,7 @@ def register(commands: Commands) -> None:
         example="green-issuer keys revoke yM3Yg7nVc4jVRXhcXEVZpYS2Uo3wKYk0f3-T3iRr9mI",
     )
     _add_issuer(parser)
-    parser.add_argument("key_id", metavar="KEY_ID")
+    parser.add_argument("key_id", metavar="KEY_ID", type=key_id)
 
 
 def _add_issuer(parser: argparse.ArgumentParser) -> None:

@@ -193,7 +193,7 @@ class _Active(HTMLParser):
         return parser.found
 
 
-@attack("IA013", "no script; strict CSP (no unsafe-inline)")
+@attack("IA013", "no script; strict CSP (no unsafe-inline)", heavy="the first call of each page and document makes it")
 async def test_the_page_and_every_answer_show_text_as_text(expected, site):
     store = site.store()
     for number, script in enumerate(_SCRIPTS):

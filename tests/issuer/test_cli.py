@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from did.signers import generate_file_key
 from issuer.cli import main
+from issuer.cli.key_files import new_key
 from issuer.cli.output import Answer, table
 from issuer.cli.program import parser
 from schemas import times
@@ -176,6 +177,26 @@ def test_a_revoked_key_signs_no_more_and_stays_listed(issuer):
     assert "green-issuer keys rotate" in out
     assert _json(issuer("keys", "list", "--json"))[0]["state"] == "revoked"
     assert _json(issuer("keys", "revoke", key["key_id"], "--json"))["changed"] is False
+
+
+@pytest.mark.parametrize("start", ["-", "--", "-_", "_"])
+def test_a_key_id_that_looks_like_an_option_is_a_key_id(issuer, start):
+    known = start + "A" * (43 - len(start))
+    code, _, err = issuer("keys", "revoke", known)
+    assert code == 1
+    assert f"{known!r}" in err
+
+
+def test_a_word_that_is_no_key_id_is_still_an_option(issuer):
+    assert issuer("keys", "revoke", "--colour")[0] == 64
+    assert issuer("keys", "revoke", "-" + "A" * 41)[0] == 64
+
+
+def test_no_new_keys_id_begins_like_an_option(tmp_path):
+    # One thumbprint in 32 would.
+    keys = [new_key(tmp_path, "root", "EdDSA", None) for _ in range(150)]
+    assert not [key.key_id for key in keys if key.key_id[0] in "-_"]
+    assert len({*tmp_path.iterdir()}) == 150
 
 
 def test_an_unknown_key_cannot_be_revoked(issuer):

@@ -41,6 +41,7 @@ def test_a_node_is_enrolled_with_its_tpm_and_told_what_is_next(issuer, node):
     assert NODE_ID in said["node"]
     assert OWN in said["node"]
     assert "tpm-emulated" in said["TPM"]
+    assert "SIMULATED" in said["meter"]
     assert said["next"].endswith("green-agent daemon")
     kept = tomllib.loads((node.folder / "agent.toml").read_text())
     assert kept == {

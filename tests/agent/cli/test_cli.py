@@ -2,6 +2,7 @@
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -253,6 +254,39 @@ def test_enroll_makes_a_key_proves_it_and_keeps_the_settings(tmp_path):
     assert len(base64url.decode(sent["signature"])) == 64
     settings = json.loads(home.run("settings", "--json").stdout)
     assert (settings["node_id"], settings["issuer"], settings["meter"]) == ("node-9", issuer.url, "simulator")
+
+
+@pytest.mark.network
+def test_enroll_says_that_nothing_is_there_to_measure(tmp_path):
+    with loopback_issuer(answers={"/api/v1/nodes/enrol": NODE | {"simulated": False}}) as issuer:
+        _, ran = enroll(tmp_path, issuer, "--token", "T", "--meter", "simulator")
+
+    assert "meter     no GPU is measured: the figures will be SIMULATED" in ran.stdout
+
+
+@pytest.mark.network
+def test_enroll_says_that_a_gpu_that_was_asked_for_is_not_there(tmp_path):
+    with loopback_issuer(answers={"/api/v1/nodes/enrol": NODE | {"simulated": False}}) as issuer:
+        _, ran = enroll(tmp_path, issuer, "--token", "T", "--meter", "nvml")
+
+    # On a machine with a GPU nothing is to be told.
+    assert ran.returncode == 0
+    assert ("meter     none yet: nvml" in ran.stdout) == (Path("/dev/nvidiactl").exists() is False)
+
+
+def test_a_node_that_signs_with_its_tpm_names_that_and_no_file_of_a_key(home):
+    (home.folder / "node.pem").unlink()
+    shown = home.run("status", GREEN_AGENT_WINDOW_SIGNER="tpm", GREEN_AGENT_TPM="tpm:/dev/tpmrm0")
+    assert f"key           attestation key {home.folder}/ak.json in the TPM tpm:/dev/tpmrm0" in shown.stdout
+    listed = home.run("settings", GREEN_AGENT_WINDOW_SIGNER="tpm")
+    assert 'key = ""' in listed.stdout
+    assert "node.pem" not in shown.stdout + listed.stdout
+
+
+def test_a_node_that_signs_with_its_tpm_is_told_that_it_posts_no_records(home):
+    ran = home.run("run", "--", "true", GREEN_AGENT_WINDOW_SIGNER="tpm")
+    assert ran.returncode == 64
+    assert "start green-agent daemon first" in ran.stderr
 
 
 @pytest.mark.network

@@ -142,6 +142,9 @@ def test_measure_and_run_use_the_daemon_where_it_answers(shared):
     assert measured.problem is None
     assert ran.returncode == 0
     assert "in the daemon's window" in ran.stderr
+    # Where its receipt will be, by the name of its (last) record.
+    assert f"{shared.issuer.url}/api/v1/receipt/job" in ran.stderr
+    assert "with an API key of its tenant" in ran.stderr
     assert eventually(lambda: any(name.startswith("job") for name in records(shared.issuer)))
     assert any(name.startswith("block") for name in records(shared.issuer))
     assert not shared.home.records()
@@ -213,7 +216,9 @@ def test_a_second_daemon_in_the_same_home_is_refused(shared):
     second = shared.home.run("daemon")
 
     assert second.returncode == 1
-    assert "measures this node already" in second.stderr
+    assert "green-agent: A green-agent daemon measures this node already: " in second.stderr
+    assert "stop it before you start another" in second.stderr
+    assert "spool" not in second.stderr.lower()
 
 
 def test_a_connection_that_ends_ends_its_work(shared):
@@ -268,6 +273,18 @@ def test_an_id_that_runs_is_refused(shared):
     session.close()
 
 
+def test_a_second_run_with_the_id_of_an_earlier_window_is_not_started(shared, tmp_path):
+    mark = tmp_path / "mark"
+    run = ("run", "--inference-id", "once", "--", "touch", str(mark))
+    assert shared.home.run(*run, GREEN_AGENT_DAEMON_WAIT_S="2").returncode == 0
+    assert eventually(lambda: any(name.startswith("once") for name in records(shared.issuer)))
+    mark.unlink()
+    again = shared.home.run(*run, GREEN_AGENT_DAEMON_WAIT_S="2")
+    assert again.returncode == 64
+    assert "would count for nobody. Give another, or none" in again.stderr
+    assert not mark.exists()
+
+
 def test_a_daemon_that_hangs_costs_work_milliseconds_and_the_loss_is_told(node):
     session = node.session(wait_s=0.05)
     before = session.start("m", "during")
@@ -286,6 +303,24 @@ def test_a_daemon_that_hangs_costs_work_milliseconds_and_the_loss_is_told(node):
         session.close()
     finally:
         os.kill(node.process.pid, signal.SIGCONT)
+
+
+def test_a_daemon_that_is_not_running_needs_attention_and_says_if_it_was_killed(node):
+    assert node.home.run("status").returncode == 0
+    node.kill()
+    killed = node.home.run("status")
+    assert killed.returncode == 1
+    assert "NOT RUNNING (green-agent daemon)" in killed.stdout
+    assert "LOST the daemon was killed, or does not answer: what it had measured since 20" in killed.stdout
+    node.start().measuring()
+    node.end()
+    node.home.run("status", "--acknowledge-lost")
+    ended = node.home.run("status")
+    assert ended.returncode == 1
+    assert "NOT RUNNING" in ended.stdout
+    assert "LOST" not in ended.stdout
+    # Who measures without a daemon now misses none.
+    assert node.home.run("status", GREEN_AGENT_MODE="direct").returncode == 0
 
 
 def test_a_window_that_kill_9_took_is_told_by_the_next_daemon_and_by_status(node, issuer):

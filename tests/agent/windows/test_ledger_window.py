@@ -218,6 +218,28 @@ def test_no_window_begins_before_every_meter_gives_a_reading():
     assert ledger.begin()
 
 
+def test_an_id_of_an_earlier_window_is_refused_and_so_is_that_of_a_part_of_long_work():
+    bench = Bench()
+    running = bench.ledger.start("m", "long")
+    bench.work(15, 100, ticks=2)
+    bench.ledger.stop(running)
+    bench.work(30, 100, ticks=6)
+    for taken in ("long", "long~1", "long~2"):
+        with pytest.raises(SettingsError, match="would count for nobody"):
+            bench.ledger.start("m", taken)
+    bench.ledger.start("m", "long~3")
+
+
+def test_ids_are_remembered_within_a_bound(monkeypatch):
+    monkeypatch.setattr("agent.windows.ledger_window.REMEMBERED_IDS", 2)
+    bench = Bench()
+    for name in ("a", "b", "c"):
+        bench.ledger.stop(bench.ledger.start("m", name))
+    with pytest.raises(SettingsError, match="was started before"):
+        bench.ledger.start("m", "c")
+    bench.ledger.start("m", "a")
+
+
 def test_an_id_that_runs_or_ended_in_this_window_is_refused():
     bench = Bench()
     running = bench.ledger.start("m", "a")

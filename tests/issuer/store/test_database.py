@@ -236,7 +236,7 @@ async def test_listings_of_all_tenants_leave_connections_for_others(store):
 
 
 async def test_a_tenant_has_one_listing_at_a_time_and_others_get_theirs(database_url):
-    database = Database(database_url, busy_timeout_s=0.05)
+    database = Database(database_url, busy_timeout_s=0.5)
     async with database.list_rows("acme"):
         with pytest.raises(OverloadedError, match="listings"):
             async with database.list_rows("acme"):
