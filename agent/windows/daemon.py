@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -80,23 +81,8 @@ class Daemon:
         self._measuring = False
         self._windows: queue.Queue[TelemetryWindow | None] = queue.Queue(_QUEUED)
         self._stopped = threading.Event()
-        requests = None
-        if isinstance(signer, SoftwareWindowSigner):
-            requests = NonceRequests(nonces, clock, signer.nonce_request)
-        self._sender = Sender(
-            lambda sleep: WindowSubmitter(
-                spool,
-                transport,
-                nonces,
-                clock,
-                sleep=sleep,
-                fraction=random.random,
-                contacts=contacts,
-                requests=requests,
-                is_replaced=is_replaced,
-                timeout_s=settings.submit_timeout_s,
-            )
-        )
+        submitter = partial(WindowSubmitter, spool, transport, nonces, clock, contacts=contacts)
+        self._sender = self._sending(submitter, nonces, is_replaced)
         self._keeper = Keeper(
             spool,
             signer,
@@ -106,17 +92,14 @@ class Daemon:
             stored=self._sender.wake,
             is_replaced=is_replaced,
         )
-        head = self._keeper.head
-        killed = spool.note_killed(head.next_sequence, head.end_us, clock.wall_ns() // _NS_PER_US)
-        if killed is not None:
-            _log.critical("an open window was LOST: the daemon was killed", extra={"next_sequence": head.next_sequence})
+        self._tell_if_killed()
         self._ledger = WindowLedger(
             meters,
             clock,
             self._deliver,
             window_s=settings.window_s,
             occupancy=occupancy,
-            not_before_us=head.end_us,
+            not_before_us=self._keeper.head.end_us,
         )
         self._server = WorkServer(
             socket, self._ledger, clock, new_id=self._new_id, status=self.status, group=settings.socket_group
@@ -153,6 +136,30 @@ class Daemon:
             simulated=self._ledger.simulated,
             problem=self._keeper.problem,
         )
+
+    def _sending(
+        self,
+        submitter: Callable[..., WindowSubmitter],
+        nonces: NonceStore,
+        is_replaced: Callable[[WindowHeader], bool],
+    ) -> Sender:
+        requests = None
+        if isinstance(self._signer, SoftwareWindowSigner):
+            requests = NonceRequests(nonces, self._clock, self._signer.nonce_request)
+        return Sender(
+            lambda sleep: submitter(
+                sleep=sleep,
+                fraction=random.random,
+                requests=requests,
+                is_replaced=is_replaced,
+                timeout_s=self._settings.submit_timeout_s,
+            )
+        )
+
+    def _tell_if_killed(self) -> None:
+        head, now_us = self._keeper.head, self._clock.wall_ns() // _NS_PER_US
+        if self._spool.note_killed(head.next_sequence, head.end_us, now_us) is not None:
+            _log.critical("an open window was LOST: the daemon was killed", extra={"next_sequence": head.next_sequence})
 
     def _tick(self) -> None:
         told = False
