@@ -20,11 +20,12 @@ from verifier.http.limits import RateLimit
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The rate limits of this worker: by API key, by node, and of what is refused by client address."""
+    """The rate limits of this worker: by API key, by node, and of what is refused or repeated by client address."""
 
     keys: RateLimit
     nodes: RateLimit
     refused: RateLimit
+    repeated: RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def limits_of(settings: Settings) -> Limits:
         keys=RateLimit(settings.key_rate_per_minute, subject="API key"),
         nodes=RateLimit(settings.node_rate_per_minute, subject="node"),
         refused=RateLimit(settings.refused_rate_per_minute, subject="address"),
+        repeated=RateLimit(settings.node_rate_per_minute, subject="address"),
     )
 
 

@@ -15,20 +15,26 @@ WAIT_S: Final = 2.0
 
 
 class Turns:
-    """``each`` places for every identity and ``most`` in all. Who finds none in time is turned away."""
+    """``each`` places for every identity and ``most`` in all. Who finds none in time is turned away.
 
-    def __init__(self, what: str, *, each: int, most: int, wait_s: float = WAIT_S) -> None:
+    With ``line``, at once whoever finds as many of the same identity waiting.
+    """
+
+    def __init__(self, what: str, *, each: int, most: int, wait_s: float = WAIT_S, line: int | None = None) -> None:
         """Take the words for what is in work ("listings"), the places, and how long one waits for one, in seconds."""
         self._what = what
         self._each = each
         self._all = asyncio.Semaphore(most)
         self._wait_s = wait_s
+        self._present_at_most = None if line is None else each + line
         self._own: dict[str, asyncio.Semaphore] = {}
         self._present: Counter[str] = Counter()
 
     @asynccontextmanager
     async def of(self, identity: str) -> AsyncIterator[None]:
         """Hold a place of ``identity`` in the block. Raises OverloadedError where none becomes free in time."""
+        if self._present_at_most is not None and self._present[identity] >= self._present_at_most:
+            raise self._too_many()
         own = self._own.setdefault(identity, asyncio.Semaphore(self._each))
         self._present[identity] += 1
         try:
@@ -55,4 +61,7 @@ class Turns:
                     own.release()
                     raise
         except TimeoutError as error:
-            raise OverloadedError(f"too many {self._what} at once; wait, then send the request again") from error
+            raise self._too_many() from error
+
+    def _too_many(self) -> OverloadedError:
+        return OverloadedError(f"too many {self._what} at once; wait, then send the request again")

@@ -10,29 +10,29 @@ lists and does not have leaves the verdict inconclusive, and is named.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final, TypeAlias
 
 from schemas import times
+from schemas.credential import GreenComputeCredential, GreenComputeWindowCredential, decode, kind_of
 from schemas.errors import GreenError
 from schemas.receipt import parse_receipt
-from schemas.strict_json import JsonObject
 from verifier import gather, window_chain
 from verifier.attestation.chain_state import ChainState
-from verifier.attestation.errors import NonceError
-from verifier.attestation.freshness import check_freshness
 from verifier.attestation.window import CheckedWindow
 from verifier.audit_bundle import Bundle, Entry, Kind
 from verifier.audit_errors import BundleDamagedError
+from verifier.audit_named import Place, named_by, place_of
+from verifier.audit_nonces import check_nonce, windows_not_here
 from verifier.audit_report import AuditReport, Files, Findings, NodeSummary, count
 from verifier.audit_shared import Shared, load_shared
 from verifier.audit_sums import NodeSums
+from verifier.audit_twice import Twice
 from verifier.case import Engines
-from verifier.document import Document, objects, parse
+from verifier.document import Document, parse
 from verifier.errors import EvidenceMismatchError
-from verifier.evidence import Evidence, Fetched, name_of_records
+from verifier.evidence import Evidence, Fetched
 from verifier.memo import Memo
 from verifier.notices import Notice
 from verifier.policy import Policy
@@ -40,26 +40,12 @@ from verifier.receipt import WindowRoot, check_receipt, claimed_root, root_of
 from verifier.report import Finding, Outcome, Report, Result, failed, findings_of, undecided, warning
 from verifier.verify import judge_window, verify_credential
 from verifier.verify_receipt import Judged
+from verifier.window_factors import Factors, factors_of
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being worked on, how many of it are done, and how many there are."""
 
 _SHOWN: Final = frozenset({Result.FAILED, Result.INCONCLUSIVE, Result.WARNING})
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a window's credential says that it belongs; nothing of it is believed before it was verified."""
-
-    node_id: str
-    sequence: int
-    start: str
-    issued: str
-    entry: Entry
-
-    @property
-    def name(self) -> str:
-        return f"window {self.sequence} of {self.node_id} ({self.entry.name})"
 
 
 def audit(
@@ -78,6 +64,9 @@ class _Audit:
         self._damaged: set[str] = set()
         self._wanted: set[str] = set()
         self._seen: dict[str, str] = {}
+        self._verified: dict[str, dict[str, Factors]] = defaultdict(dict)
+        self._factors: dict[Factors, Factors] = {}
+        self._twice = Twice()
         self._ids: dict[str, set[str]] = defaultdict(set)
         self._outcomes: dict[Kind, list[Outcome]] = {"window": [], "receipt": [], "credential": []}
         self._sums: dict[str, NodeSums] = {}
@@ -96,6 +85,7 @@ class _Audit:
         self._windows()
         self._orphans()
         self._credentials()
+        self._findings.add("nonce log", windows_not_here(self._shared.nonces, self._ids.keys()))
         self._unused()
         return self._report()
 
@@ -131,7 +121,7 @@ class _Audit:
                 self._window(place, parse(raw), states)
         self._progress("windows", len(places), len(places))
 
-    def _places(self) -> Iterator[_Place]:
+    def _places(self) -> Iterator[Place]:
         for entry in self._entries("window"):
             raw = self._read(entry)
             if raw is None:
@@ -141,36 +131,50 @@ class _Audit:
             except GreenError as error:
                 self._refuse(entry.name, error, "window")
                 continue
-            subject = value.get("credentialSubject")
-            claims = subject if isinstance(subject, dict) else {}
-            number = str(claims.get("windowSequence"))
-            sequence = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else 0  # noqa: PLR2004
-            issued = str(value.get("issuanceDate"))
-            self._ids[str(claims.get("windowDigest"))].add(str(value.get("id")))
-            yield _Place(str(claims.get("nodeId")), sequence, str(claims.get("periodStart")), issued, entry)
+            place = place_of(entry, value)
+            self._ids[place.digest].add(str(value.get("id")))
+            yield place
 
-    def _window(self, place: _Place, document: Document, states: dict[str, ChainState]) -> None:
+    def _window(self, place: Place, document: Document, states: dict[str, ChainState]) -> None:
         judged = judge_window(
             document, self._evidence(document), self._policy, self._now, engines=self._engines, memo=self._memo
         )
         outcome = judged.report.outcome
         self._findings.add(place.name, _to_tell(judged.report))
-        if judged.window is not None and outcome is Outcome.VERIFIED:
-            if judged.window.digest in self._seen:
-                told = f"another credential for this window, {self._seen[judged.window.digest]}, counts"
-                self._findings.add(place.name, [warning(Notice.DUPLICATE_CREDENTIAL, told)])
+        if outcome is Outcome.VERIFIED:
+            counts = judged.window is None or judged.window.digest not in self._seen
+            found = [*self._beside_others(judged, states)]
+            self._findings.add(place.name, found)
+            outcome = _worst(found)
+            if not counts:
                 self._outcomes["window"].append(outcome)
                 return
-            self._seen[judged.window.digest] = judged.report.id or place.entry.name
-            found = [*self._nonce(judged.window), *self._follow(judged.window, states)]
-            self._findings.add(place.name, found)
-            if any(finding.result is Result.FAILED for finding in found):
-                outcome = Outcome.REFUSED
         self._outcomes["window"].append(outcome)
         self._receipts_of(judged, outcome)
         if judged.credential is not None and judged.window is not None and outcome is Outcome.VERIFIED:
             sums = self._sums.setdefault(judged.window.header.node_id, NodeSums())
             sums.add(judged.credential, judged.window.header)
+
+    def _beside_others(self, judged: Judged, states: dict[str, ChainState]) -> Iterator[Finding]:
+        """Yield how a window that verified alone stands to its nonce, and to the other windows of the bundle."""
+        window, credential = judged.window, judged.credential
+        if window is None or credential is None:
+            # Else whoever leaves out a window's evidence would hide a fork, and energy that counts twice.
+            told = "its evidence is not shown, or cannot be checked: whether it follows from others, or counts twice"
+            yield undecided(Notice.EVIDENCE_NOT_CHECKED, f"{told}, is not known")
+            return
+        yield from self._twice.credential(credential)
+        # One object for all that are equal: a bundle has many thousands of windows, mostly of one place.
+        factors = factors_of(credential)
+        self._verified[window.digest][credential.id] = self._factors.setdefault(factors, factors)
+        if window.digest in self._seen:
+            return
+        self._seen[window.digest] = credential.id
+        yield from check_nonce(window, self._shared.nonces)
+        followed = [*self._follow(window, states)]
+        yield from followed
+        if not any(finding.result is Result.FAILED for finding in followed):
+            yield from self._twice.window(window.header, judged.enrolment)
 
     def _follow(self, window: CheckedWindow, states: dict[str, ChainState]) -> tuple[Finding, ...]:
         node_id = window.header.node_id
@@ -183,26 +187,6 @@ class _Audit:
         )
         states[node_id] = followed.state
         return followed.findings
-
-    def _nonce(self, window: CheckedWindow) -> Iterator[Finding]:
-        """Yield whether the nonce was handed out for this window, by the issuer's log."""
-        header = window.header
-        if header.nonce is None:
-            return
-        if self._shared.nonces is None:
-            yield warning(
-                Notice.EVIDENCE_NOT_CHECKED, "there is no nonce log: that a nonce was fresh is the issuer's word"
-            )
-            return
-        issued = self._shared.nonces.get(header.nonce)
-        try:
-            told = check_freshness(header, window.digest, issued, now_us=header.end_us)
-        except NonceError as error:
-            yield failed(error)
-            return
-        if issued is not None and issued.used_by is None:
-            yield failed(NonceError("nonce: by the log, no window ever used it"))
-        yield from (warning(Notice.NONCE_AFTER_END, flag.detail) for flag in told)
 
     # --- receipts and credentials -------------------------------------------------------------------------
 
@@ -257,37 +241,42 @@ class _Audit:
             except GreenError as error:
                 self._refuse(entry.name, error, "credential")
                 continue
-            report = verify_credential(
-                document, self._evidence(document), self._policy, self._now, engines=self._engines, memo=self._memo
-            )
-            self._findings.add(entry.name, _to_tell(report))
-            self._outcomes["credential"].append(report.outcome)
+            self._outcomes["credential"].append(self._credential(entry, document))
+
+    def _credential(self, entry: Entry, document: Document) -> Outcome:
+        report = verify_credential(
+            document,
+            self._evidence(document),
+            self._policy,
+            self._now,
+            engines=self._engines,
+            memo=self._memo,
+            windows=self._verified,
+        )
+        self._findings.add(entry.name, _to_tell(report))
+        if report.outcome is not Outcome.VERIFIED or kind_of(document.value) is None:
+            return report.outcome
+        found: list[Finding] = []
+        credential = decode(document.value)
+        if isinstance(credential, GreenComputeCredential):
+            found = [*self._twice.credential(credential)]
+        elif isinstance(credential, GreenComputeWindowCredential):
+            # The manifest is nobody's word: under another name, a fork would never meet the other windows.
+            told = "the manifest does not list it as a window, and it was not held against the others; make the bundle anew"
+            found = [undecided(Notice.NOT_CHECKED, told)]
+        self._findings.add(entry.name, found)
+        return _worst(found)
 
     def _evidence(self, document: Document) -> Evidence:
         """Return what the bundle has for one document, and remember what it does not have."""
         attachments: dict[str, Fetched] = {}
-        for name, entry in self._named_by(document.value):
+        for name, entry in named_by(document.value, self._by_digest, self._receipt_of_record, self._records):
             raw = self._read(entry)
             if raw is not None:
                 attachments[name] = Fetched(url=entry.name, origin="folder", body=raw)
         evidence = Evidence(attachments=attachments).joined(self._shared.evidence)
         self._wanted |= {f"{need.part.replace('_', ' ')}: {need.name}" for need in gather.missing(document, evidence)}
         return evidence
-
-    def _named_by(self, value: JsonObject) -> Iterator[tuple[str, Entry]]:
-        tables: tuple[tuple[str, Mapping[str, Entry]], ...] = (
-            ("digestMultibase", self._by_digest),
-            ("recordDigest", self._receipt_of_record),
-        )
-        for entry in objects(value.get("evidence")):
-            for member, table in tables:
-                found = table.get(str(entry.get(member)))
-                if found is not None:
-                    yield str(entry.get(member)), found
-        for subject in objects(value.get("credentialSubject")):
-            root = str(subject.get("recordsMerkleRoot"))
-            if root in self._records:
-                yield name_of_records(root), self._records[root]
 
     # --- the end ------------------------------------------------------------------------------------------
 
@@ -331,6 +320,14 @@ class _Audit:
             policy=self._policy,
             warned_of=self._findings.warned_of,
         )
+
+
+def _worst(found: Iterable[Finding]) -> Outcome:
+    """Return the outcome of what verified alone, after what else was found of it."""
+    results = {finding.result for finding in found}
+    if Result.FAILED in results:
+        return Outcome.REFUSED
+    return Outcome.INCONCLUSIVE if Result.INCONCLUSIVE in results else Outcome.VERIFIED
 
 
 def _to_tell(report: Report) -> Iterator[Finding]:

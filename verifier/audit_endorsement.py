@@ -7,14 +7,15 @@ and for those that the policy names: of any other, this verifier does not know.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from schemas import times
 from schemas.errors import GreenError
 from verifier.endorsement.certificate import Certificate, parse_certificate
 from verifier.endorsement.denied import check_firmware, kind_of, shipped_denials
 from verifier.endorsement.ek_chain import check_endorsement
-from verifier.endorsement.errors import EkChainUntrustedError
+from verifier.endorsement.errors import EkCertificatesMissingError, EkChainUntrustedError
 from verifier.endorsement.roots import trust_of
 from verifier.endorsement.trust import CertificatePool, RootClass, TrustedRoot
 from verifier.enrolment import Enrolment
@@ -22,6 +23,7 @@ from verifier.errors import EvidenceMismatchError
 from verifier.notices import Notice
 from verifier.report import Finding, Result, failed, passed, warning
 
+_MAX_SHOWN: Final = 4
 _CLASSES: Mapping[str, RootClass] = {
     "tpm-hardware": "hardware",
     "tpm-virtual": "virtual",
@@ -59,6 +61,28 @@ def check_chain(enrolment: Enrolment, certificates: Mapping[str, bytes], roots: 
     return Finding(
         Result.INCONCLUSIVE, f"{told}; who trusts it names it under tpm_roots in the policy", EkChainUntrustedError.name
     )
+
+
+def without_certificates(enrolment: Enrolment, missing: Sequence[str]) -> Finding:
+    """Return what an endorsement key is worth of whose chain the certificates ``missing`` are not there, by digest.
+
+    Without any that the record names, the chain is missing as a whole. It is inconclusive, as an unknown root is: else
+    whoever has no certificate, or a bad one, would leave it out. Of a TPM that the record itself calls emulated, a warning.
+    """
+    if missing:
+        shown = f"{', '.join(missing[:_MAX_SHOWN])}{' and more' if len(missing) > _MAX_SHOWN else ''}"
+        told = (
+            f"endorsement key: its certificates are missing from the bundle ({shown}); make it with --from-issuer. "
+            "The issuer's word alone is left"
+        )
+    else:
+        told = (
+            "endorsement key: the enrolment record names no certificate of it, so that the issuer's word alone is left; "
+            "the node has to enroll again"
+        )
+    if enrolment.record.enrolment_class == "tpm-emulated":
+        return warning(Notice.EVIDENCE_NOT_CHECKED, told)
+    return Finding(Result.INCONCLUSIVE, told, EkCertificatesMissingError.name)
 
 
 def _check(enrolment: Enrolment, chain: tuple[Certificate, ...]) -> None:

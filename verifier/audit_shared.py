@@ -17,7 +17,7 @@ from verifier.attestation.errors import AttestationError
 from verifier.attestation.freshness import IssuedNonce
 from verifier.attestation.window import Opening
 from verifier.audit_bundle import MAX_BYTES_OF, Bundle, Entry
-from verifier.audit_endorsement import check_chain
+from verifier.audit_endorsement import check_chain, without_certificates
 from verifier.audit_report import Findings
 from verifier.document import identifier
 from verifier.endorsement.trust import RootClass
@@ -73,6 +73,7 @@ class _Loading:
         self._status_lists: dict[str, tuple[str, Fetched]] = {}
         self._attachments: dict[str, Fetched] = {}
         self._enrolments: dict[str, Enrolment] = {}
+        self._by_key: dict[str, Enrolment] = {}
         self._certificates: dict[str, bytes] = {}
         self._openings: list[Opening] = []
         self._nonces: dict[str, IssuedNonce] | None = None
@@ -122,11 +123,13 @@ class _Loading:
         # By the digest of the bytes, which the bundle has checked: it is what a credential names.
         self._attachments[entry.digest] = _fetched(entry, raw)
         enrolment = self._memo.enrolments.get(entry.digest, lambda: check_enrolment(raw))
-        self._enrolments[enrolment.record.ak] = enrolment
+        # Two records of one key are both looked at: a window names the one that it was enrolled by.
+        self._enrolments[entry.digest] = enrolment
+        self._by_key[enrolment.record.ak] = enrolment
 
     def _boot_event(self, entry: Entry, raw: bytes) -> None:
         event = parse_boot_event(raw)
-        enrolment = self._enrolments.get(event.ak)
+        enrolment = self._by_key.get(event.ak)
         if enrolment is None:
             self._findings.add(
                 entry.name, [_unused(f"no enrolment of the attestation key {event.ak} is in the bundle")]
@@ -157,15 +160,13 @@ class _Loading:
     def _chain(self, enrolment: Enrolment, foreign: Sequence[str], roots: Mapping[str, RootClass]) -> Iterator[Finding]:
         named = enrolment.record.ek_certificates
         missing = [digest for digest in named if digest not in self._certificates]
-        for digest in missing:
-            yield _unused(f"certificate {digest} of the chain of the TPM's endorsement key is not in the bundle")
         if missing and foreign:
             # Somebody put others in their place: silence would make them look as if they had been checked.
             told = f"endorsement key: the bundle has a certificate that no enrolment names, {foreign[0]}, and not {missing[0]}"
             yield failed(EvidenceMismatchError(told))
-        if not named:
-            yield _unused("the enrolment record names no certificate of the TPM's endorsement key")
-        elif not missing:
+        if missing or not named:
+            yield without_certificates(enrolment, missing)
+        else:
             yield check_chain(enrolment, self._certificates, roots)
 
 

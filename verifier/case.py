@@ -21,6 +21,7 @@ from verifier.policy import Assurance, Policy
 from verifier.rdf.canonicalize import Canonicalizer
 from verifier.rdf.work import WithinBudget
 from verifier.report import Check, Finding, Result, Space, Spec, conclude, finding_of, skipped
+from verifier.window_factors import Windows
 
 
 class Engines(NamedTuple):
@@ -44,7 +45,8 @@ class Case:
     ``credential``: the typed view, once the schema step has passed; claims are read from it alone.
     ``proofs``: those whose keys the key step established. ``shown``: the assurance that the evidence
     was seen to support. ``window``: the window behind a windowed credential, once its evidence held; ``enrolment``:
-    that of the TPM which signed it. ``memo`` is shared by the credentials of a presentation, and so is ``space``, for
+    that of the TPM which signed it. ``windows`` are factors of windows' credentials that were verified before:
+    what is claimed of an inference is held against its own. ``memo`` is shared by the credentials of a presentation, and so is ``space``, for
     what their reports list.
     """
 
@@ -60,6 +62,7 @@ class Case:
     shown: Assurance | None = None
     window: CheckedWindow | None = None
     enrolment: Enrolment | None = None
+    windows: Windows = field(default_factory=dict)
 
     @property
     def value(self) -> JsonObject:

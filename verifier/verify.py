@@ -44,6 +44,7 @@ from verifier.steps import claims, double_counting, evidence, keys, proof, shape
 from verifier.steps.sequence import check_sequence
 from verifier.suspicious import strings_within
 from verifier.verify_receipt import ESSENTIAL, RECEIPT_STEPS, Judged, ReceiptCase, finished
+from verifier.window_factors import Windows
 
 _JSON: Final = Spec("I-JSON (RFC 7493)", "https://www.rfc-editor.org/rfc/rfc7493")
 _MODEL: Final = Spec("Verifiable Credentials Data Model 1.1", "https://www.w3.org/TR/vc-data-model/")
@@ -107,15 +108,18 @@ def verify_credential(
     *,
     engines: Engines | None = None,
     memo: Memo | None = None,
+    windows: Windows | None = None,
 ) -> Report:
     """Return the verdict on a credential at the time ``now``.
 
     Whatever the document holds ends in the report: nothing is raised, nothing is fetched. ``engines``
     canonicalize; by default, in this process what has our closed shape and in a worker all else. ``memo``, a
-    new one for each verdict, says afterwards which status lists are worth remembering.
+    new one for each verdict, says afterwards which status lists are worth remembering. ``windows`` are the factors
+    of windows that were verified, for an inference of one of them.
     """
     tools = engines or _default_engines()
     case = Case(document=document, evidence=evidence, policy=policy, now=now, engines=tools, memo=memo or Memo())
+    case.windows = windows or {}
     return _judge(case)
 
 

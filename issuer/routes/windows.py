@@ -10,13 +10,12 @@ from litestar.params import FromPath
 
 from issuer.access import Access
 from issuer.auth import caller_of
-from issuer.errors import UnknownNodeError
 from issuer.http.answers import JSON, NDJSON, json_answer
 from issuer.http.body import read_json, read_lines
 from issuer.http.documentation import Consumes, Produces, documented
 from issuer.http.parameters import Tenant
 from issuer.http.query import checked, optional
-from issuer.refusals import counted
+from issuer.refusals import counted, take_repeat, weighed
 from issuer.service import service_of
 from issuer.store.errors import NotFoundError
 from issuer.tenant_id import TENANT_ID
@@ -56,18 +55,23 @@ async def window(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Take a window that the node's key has signed, issue its credential, and hand out nonces for the next ones.
 
     The same window again, however late, gets the same answer; another one in its place is 409. The signature is the
-    authentication, and the limit is the node's own.
+    authentication, and the limit is the node's own; a repeat counts for the client's address, since whoever has the
+    window's credential can send one.
     """
     service = service_of(request)
     with counted(request):
         body, coding = await read_lines(request, max_bytes=MAX_BYTES, timeout_s=service.settings.body_timeout_s)
         accepted = await service.issuance.windows.accept(body, coding)
     if isinstance(accepted, IssuedWindow):
-        service.limits.nodes.take(accepted.node_id)
+        take_repeat(request)
         issued = accepted
+    elif await service.issuance.windows.was_taken(accepted):
+        take_repeat(request)
+        issued = await service.issuance.windows.issue(accepted)
     else:
         service.limits.nodes.take(accepted.node.id)
-        issued = await service.issuance.windows.issue(accepted)
+        with weighed(request, accepted.node.id):
+            issued = await service.issuance.windows.issue(accepted)
     url = service.addresses.credential(issued.credential_id)
     return json_answer(
         {"window": issued.digest, "credential": url, "nonces": [*issued.nonces]},
@@ -83,7 +87,7 @@ async def window(request: Request[Any, Any, Any]) -> Response[bytes]:
         Access.NODE_SIGNATURE,
         Produces(201, JSON, "Nonces, each good for one window; none where enough are unused.", schema="Nonces"),
         reads=Consumes("NonceRequest", "Signed by the node's software key (docs/protocol.md).", _NONCES_EXAMPLE),
-        problems=(401, 403, 404, 422, 429),
+        problems=(401, 403, 422, 429),
     ),
 )
 async def more_nonces(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -93,11 +97,9 @@ async def more_nonces(request: Request[Any, Any, Any]) -> Response[bytes]:
         raw = await read_json(request, max_bytes=4096, timeout_s=service.settings.body_timeout_s)
         asked = nonces.parse(raw)
         node = await service.store.nodes.get(asked.node_id)
-        if node is None:
-            raise UnknownNodeError(f"no node {asked.node_id!r} is registered here; enrol it first")
         nonces.check(asked, node, service.clock.now())
-    service.limits.nodes.take(node.id)
-    given = await service.issuance.windows.give_nonces(node.id, MAX_NONCES)
+    service.limits.nodes.take(asked.node_id)
+    given = await service.issuance.windows.give_nonces(asked.node_id, MAX_NONCES)
     return json_answer({"nonces": [*given]}, HTTPStatus.CREATED)
 
 

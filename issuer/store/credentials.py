@@ -29,7 +29,7 @@ from issuer.store.selections import (
 from issuer.store.status import check_window, count_change
 from issuer.store.status_lists import StatusLists
 from issuer.store.sums import sum_totals
-from issuer.store.window_models import INFERENCE, RECEIPT
+from issuer.store.window_models import INFERENCE, RECEIPT, RECEIPT_BODY
 
 _ROW = CREDENTIAL.c
 _ATTEMPTS: Final = 8
@@ -90,11 +90,7 @@ class Credentials:
         if request.inference_id is not None and request.window_id is None:
             await self._claim(connection, request)
         if request.record_index is not None:
-            await connection.execute(
-                self._database.insert(RECEIPT)
-                .values(record_digest=request.record_digest, window_id=request.window_id, idx=request.record_index)
-                .on_conflict_do_nothing(index_elements=["record_digest"])
-            )
+            await self._insert_receipt(connection, request)
         await connection.execute(
             CREDENTIAL_BYTES.insert().values(credential_id=credential_id, unsecured=unsecured, document=None)
         )
@@ -102,6 +98,14 @@ class Credentials:
             evidence = self._database.insert(EVIDENCE).values(digest=request.record_digest, body=request.record)
             await connection.execute(evidence.on_conflict_do_nothing(index_elements=["digest"]))
         return msgspec.structs.replace(reserved, unsecured=unsecured)
+
+    async def _insert_receipt(self, connection: AsyncConnection, request: Reservation) -> None:
+        own = {"record_digest": request.record_digest}
+        place = self._database.insert(RECEIPT).values(**own, window_id=request.window_id, idx=request.record_index)
+        await connection.execute(place.on_conflict_do_nothing(index_elements=["record_digest"]))
+        if request.receipt is not None:
+            body = self._database.insert(RECEIPT_BODY).values(**own, body=request.receipt)
+            await connection.execute(body.on_conflict_do_nothing(index_elements=["record_digest"]))
 
     async def _claim(self, connection: AsyncConnection, request: Reservation) -> None:
         """Take the inference id for a posted record. Raises ConflictError where a window has it."""
@@ -282,7 +286,7 @@ def _columns(request: Reservation, reserved: Reserved) -> dict[str, object]:
     energy = parts_of(request.energy_kwh)
     emissions = parts_of(request.operational_emissions_gco2e)
     columns = msgspec.structs.asdict(request)
-    del columns["now_us"], columns["record"], columns["record_index"]
+    del columns["now_us"], columns["record"], columns["record_index"], columns["receipt"]
     return columns | {
         "id": reserved.id,
         "list_id": reserved.list_id,

@@ -126,7 +126,8 @@ class Reservation(Struct, frozen=True, kw_only=True):
     foreign types), ``body_digest`` what must be equal the second time. ``record`` are the bytes of the
     telemetry record as the credential's evidence names them, ``record_digest`` their digest.
     ``emission_factor_type`` may be absent only where there are no emissions: in other credential types.
-    ``window_id`` is the window of a window's credential, or the one that has the inference, with its ``record_index``.
+    ``window_id`` is the window of a window's credential, or the one that has the inference, with its ``record_index`` and
+    the record's ``receipt``.
     """
 
     issuer_slug: str
@@ -148,6 +149,7 @@ class Reservation(Struct, frozen=True, kw_only=True):
     record: bytes | None = None
     window_id: int | None = None
     record_index: int | None = None
+    receipt: bytes | None = None
 
 
 class Reserved(Struct, frozen=True, kw_only=True):

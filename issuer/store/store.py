@@ -17,6 +17,7 @@ from issuer.store.log import Log
 from issuer.store.migrate import check_version, current_revision, upgrade
 from issuer.store.models import ISSUER
 from issuer.store.nodes import Nodes
+from issuer.store.receipts import Receipts
 from issuer.store.status import Status
 from issuer.store.status_lists import StatusLists
 from issuer.store.tenants import Tenants
@@ -46,6 +47,7 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.credentials = Credentials(database, lists, randomness)
         self.windows = Windows(database, self.credentials)
+        self.receipts = Receipts(database)
         self.window_pages = WindowPages(database)
         self.tpms = Tpms(database)
         self.status = Status(database)

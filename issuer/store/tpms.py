@@ -109,11 +109,15 @@ class Tpms:
             await connection.execute(delete(TPM_CHALLENGE).where(_CHALLENGE.expires_us < now_us - _KEPT_US))
             await connection.execute(TPM_CHALLENGE.insert().values(used_us=None, **msgspec.structs.asdict(challenge)))
 
-    async def answer(self, challenge_id: str, now_us: int) -> StoredChallenge | None:
-        """Return a challenge to whoever answers it first, in time; None to everybody else."""
+    async def answer(self, challenge_id: str, secret_sha256: bytes, now_us: int) -> StoredChallenge | None:
+        """Return a challenge to whoever first answers it with its secret, in time; None to everybody else.
+
+        A wrong answer leaves it as it is: the id is no secret, and nobody may use up a challenge that is another's.
+        """
         use = (
             update(TPM_CHALLENGE)
-            .where(_CHALLENGE.id == challenge_id, _CHALLENGE.used_us.is_(None), _CHALLENGE.expires_us > now_us)
+            .where(_CHALLENGE.id == challenge_id, _CHALLENGE.secret_sha256 == secret_sha256)
+            .where(_CHALLENGE.used_us.is_(None), _CHALLENGE.expires_us > now_us)
             .values(used_us=now_us)
             .returning(TPM_CHALLENGE)
         )
@@ -128,9 +132,12 @@ class Tpms:
         documents: Sequence[bytes],
         nonces: tuple[IssuedNonce, ...],
         now_us: int,
+        *,
+        known: NodeRecord | None,
     ) -> NodeRecord:
         """Return the node, registered with its TPM or with a new key of the same TPM, its token used, in one transaction.
 
+        ``known`` is the node as the caller read it, and made ``node`` from it; None where there was none.
         ``documents`` are kept as evidence by their digests: the enrolment record, and the certificates that it names.
         Nonces that the key before has not used are void: it uses none any more, and they would be in the new one's way.
         Raises NotFoundError, InvitationSpentError (the token was used meanwhile), ConflictError: the node id, the key or
@@ -144,7 +151,7 @@ class Tpms:
             if row is None:
                 await connection.execute(NODE.insert().values(columns))
             else:
-                await _supersede(connection, read_record(NodeRecord, row), node)
+                await _supersede(connection, read_record(NodeRecord, row), node, known)
                 await connection.execute(delete(NONCE).where(NONCE.c.node_id == node.id, NONCE.c.used_by.is_(None)))
             for body in documents:
                 insert = self._database.insert(EVIDENCE).values(digest=digests.digest(body), body=body)
@@ -164,14 +171,19 @@ class Tpms:
         return node
 
 
-async def _supersede(connection: AsyncConnection, known: NodeRecord, node: NodeRecord) -> None:
-    """Give a node the new attestation key of its own TPM. Raises ConflictError."""
-    if known.ek_digest != node.ek_digest:
+async def _supersede(
+    connection: AsyncConnection, stored: NodeRecord, node: NodeRecord, known: NodeRecord | None
+) -> None:
+    """Give a node the new attestation key of its own TPM; ``stored`` is locked. Raises ConflictError."""
+    if stored.ek_digest != node.ek_digest:
         raise ConflictError(
             f"the node {node.id!r} is bound to another TPM, or to a software key; invite it under a new id"
         )
-    if known.state != "active":
+    if stored.state != "active":
         raise ConflictError(f"the node {node.id!r} is revoked, and so is its TPM")
+    # The new chain goes on from what was read: where that moved, one period would be taken once under each key.
+    if known is None or (stored.chain_state, stored.ak_digest) != (known.chain_state, known.ak_digest):
+        raise ConflictError(f"the node {node.id!r} went on while it was enrolled; enrol again, with the same token")
     change = update(NODE).where(NODE.c.id == node.id)
     own = ("jwk", "key_uri", "ak", "ak_digest", "attestation", "enrolment_digest", "chain_pcr", "chain_state")
     values = column_values(node)

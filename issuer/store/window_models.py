@@ -117,6 +117,7 @@ NONCE: Final = Table(
     _text("node_id"),
     _big("expires_us"),
     _text("used_by", nullable=True),
+    _text("given_with", nullable=True),
     PrimaryKeyConstraint("nonce"),
     ForeignKeyConstraint(["node_id"], ["node.id"]),
     Index(
@@ -127,7 +128,10 @@ NONCE: Final = Table(
         postgresql_where=text("used_by IS NULL"),
     ),
 )
-"""Nonces that were handed out; ``used_by`` is the digest of the window that used one, which is kept for audits."""
+"""Nonces that were handed out; ``used_by`` is the digest of the window that used one, which is kept for audits.
+
+``given_with`` is the digest of the window whose answer had it; NULL where it was given by itself or with an enrolment.
+"""
 
 RECEIPT: Final = Table(
     "receipt",
@@ -139,6 +143,16 @@ RECEIPT: Final = Table(
     ForeignKeyConstraint(["window_id"], ["telemetry_window.id"]),
 )
 """Which record has this leaf hash, for those with a credential of their own: evidence that strangers ask for."""
+
+RECEIPT_BODY: Final = Table(
+    "receipt_body",
+    METADATA,
+    _text("record_digest"),
+    _bytes("body"),
+    PrimaryKeyConstraint("record_digest"),
+    ForeignKeyConstraint(["record_digest"], ["receipt.record_digest"]),
+)
+"""The receipt itself (JCS), made with the credential; those of before are made when they are first asked for."""
 
 TPM_ROOT: Final = Table(
     "tpm_root",

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import delete, func, select, text, update
 
+from issuer.store import nonces
 from issuer.store.credentials import Credentials, RaceLostError
 from issuer.store.database import AsyncConnection, Database
 from issuer.store.errors import NotFoundError, SerializationError, UnavailableError
@@ -16,15 +17,12 @@ from issuer.store.models import CREDENTIAL, EVIDENCE, NODE
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential
 from issuer.store.rows import read_record
 from issuer.store.selections import select_singles
-from issuer.store.window_models import INFERENCE, NODE_TENANT, NONCE, RECEIPT, WINDOW, WINDOW_SHARE
+from issuer.store.window_models import INFERENCE, NODE_TENANT, WINDOW, WINDOW_SHARE
 from issuer.store.window_records import Place, Settled, StoredWindow, TenantPlaces, WindowEntry
 from verifier.attestation.freshness import IssuedNonce
 
 _ATTEMPTS: Final = 8
 _CHUNK: Final = 500
-_KEPT_US: Final = 8 * 24 * 3_600_000_000
-"""How long an expired nonce is remembered that no window used: one may arrive a week after it was made."""
-
 _COLUMNS: Final = [column for column in WINDOW.c if column.name != "body"]
 
 # One statement for thousands of rows: it runs without the interpreter's lock, beside the reading of other windows.
@@ -89,7 +87,7 @@ class Windows:
 
     async def _take(self, connection: AsyncConnection, node: NodeRecord, offer: Offer) -> Taken:
         entry = offer.entry
-        nonce = None if entry.nonce is None else await _nonce(connection, entry.nonce)
+        nonce = None if entry.nonce is None else await nonces.find(connection, entry.nonce)
         # Before anything is written: a window that does not follow costs no index.
         settled = offer.settle(node, nonce, frozenset())
         window_id = await self._next_id(connection)
@@ -111,9 +109,10 @@ class Windows:
         change = update(NODE).where(NODE.c.id == entry.node_id)
         await connection.execute(change.values(chain_state=settled.chain_state, refusal=None))
         if entry.nonce is not None:
-            use = update(NONCE).where(NONCE.c.nonce == entry.nonce, NONCE.c.used_by.is_(None))
-            await connection.execute(use.values(used_by=entry.digest))
-        given = await _give(connection, entry.node_id, offer.nonces, offer.max_outstanding, entry.received_us)
+            await nonces.use(connection, entry.nonce, entry.digest)
+        given = await nonces.give(
+            connection, entry.node_id, offer.nonces, offer.max_outstanding, entry.received_us, entry.digest
+        )
         stored = StoredWindow(
             id=window_id,
             flags=settled.flags,
@@ -209,13 +208,6 @@ class Windows:
             row = (await connection.execute(query)).first()
         return None if row is None else (row.window_id, row.idx)
 
-    async def place_of_record(self, record_digest: str) -> tuple[int, int] | None:
-        """Return the window and index of a record that has a credential of its own, by its leaf hash; else None."""
-        query = select(RECEIPT.c.window_id, RECEIPT.c.idx).where(RECEIPT.c.record_digest == record_digest)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-        return None if row is None else (row.window_id, row.idx)
-
     async def tenants_in(self, window_id: int) -> frozenset[str]:
         """Return whose records a window has."""
         query = select(WINDOW_SHARE.c.tenant_id).where(WINDOW_SHARE.c.window_id == window_id).distinct()
@@ -265,12 +257,17 @@ class Windows:
             await connection.execute(update(NODE).where(NODE.c.id == node_id).values(refusal=refusal))
 
     async def give_nonces(
-        self, node_id: str, nonces: Sequence[IssuedNonce], max_outstanding: int, now_us: int
+        self, node_id: str, offered: Sequence[IssuedNonce], max_outstanding: int, now_us: int
     ) -> tuple[str, ...]:
-        """Return those of ``nonces`` that the node may use: so many that at most ``max_outstanding`` are unused."""
+        """Return those that are offered which the node may use: so many that at most ``max_outstanding`` are unused."""
         async with self._database.write() as connection:
             await _locked_node(connection, node_id)
-            return await _give(connection, node_id, nonces, max_outstanding, now_us)
+            return await nonces.give(connection, node_id, offered, max_outstanding, now_us)
+
+    async def nonces_given(self, window: StoredWindow, now_us: int) -> tuple[str, ...]:
+        """Return the nonces that came with the answer to a window, those that are still unused and good."""
+        async with self._database.read() as connection:
+            return await nonces.given(connection, window.node_id, window.digest, now_us)
 
     async def allow(self, node_id: str, tenant_id: str) -> bool:
         """Let a node's records be a tenant's, and return whether they could not before. Raises NotFoundError."""
@@ -306,11 +303,6 @@ async def _find(connection: AsyncConnection, node_id: str, epoch: str, sequence:
     return None if row is None else read_record(StoredWindow, row)
 
 
-async def _nonce(connection: AsyncConnection, nonce: str) -> IssuedNonce | None:
-    row = (await connection.execute(select(NONCE).where(NONCE.c.nonce == nonce))).mappings().first()
-    return None if row is None else read_record(IssuedNonce, row)
-
-
 async def _not_mine(connection: AsyncConnection, window_id: int, one: TenantPlaces) -> set[int]:
     """Return the indexes of records whose inference id stands for another record."""
     found: set[int] = set()
@@ -328,16 +320,3 @@ async def _not_mine(connection: AsyncConnection, window_id: int, one: TenantPlac
 def _chunks(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
     for begin in range(0, len(places), _CHUNK):
         yield places[begin : begin + _CHUNK]
-
-
-async def _give(
-    connection: AsyncConnection, node_id: str, nonces: Sequence[IssuedNonce], max_outstanding: int, now_us: int
-) -> tuple[str, ...]:
-    own, unused = NONCE.c.node_id == node_id, NONCE.c.used_by.is_(None)
-    await connection.execute(delete(NONCE).where(own, unused, NONCE.c.expires_us < now_us - _KEPT_US))
-    count = select(func.count()).where(own, unused, NONCE.c.expires_us > now_us)
-    room = max_outstanding - int((await connection.execute(count)).scalar_one())
-    given = list(nonces)[: max(room, 0)]
-    if given:
-        await connection.execute(NONCE.insert(), [msgspec.structs.asdict(one) for one in given])
-    return tuple(one.nonce for one in given)

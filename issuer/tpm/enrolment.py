@@ -15,7 +15,6 @@ file. Nothing changes then, the chain of windows least of all: beginning it anew
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -128,13 +127,14 @@ async def finish(
 ) -> Enrolled:
     """Return the node that a TPM is bound to, after it returned the secret and opened its chain of windows.
 
-    Whatever is wrong, the challenge is used up. Raises ActivationError, FormatError, TpmStructureError, QuoteError,
+    With the right secret the challenge is used up, whatever else is wrong. Raises ActivationError, FormatError, TpmStructureError, QuoteError,
     TpmDeniedError, InvitationError and ConflictError.
     """
     now_us = times.to_microseconds(now)
-    challenge = await store.tpms.answer(enrolment_id, now_us)
+    # Found by the digest of 32 random bytes: how long that takes tells nothing of them.
     given = hashlib.sha256(_bytes(asked.secret, "secret")).digest()
-    if challenge is None or not hmac.compare_digest(given, challenge.secret_sha256):
+    challenge = await store.tpms.answer(enrolment_id, given, now_us)
+    if challenge is None:
         raise ActivationError("the challenge is not known, over, or not answered with its secret; enrol again")
     details = msgspec.json.decode(challenge.details, type=_Details)
     key = check_attestation_key(base64url.decode(details.ak_public))
@@ -164,7 +164,8 @@ async def finish(
         refusal=None,
     )
     nonces = _nonces(node.id, now, draw)
-    registered = await store.tpms.enrol(challenge, node, (record, *details.certificates), nonces, now_us)
+    documents = (record, *details.certificates)
+    registered = await store.tpms.enrol(challenge, node, documents, nonces, now_us, known=known)
     return Enrolled(node=registered, chain=state, nonces=tuple(one.nonce for one in nonces))
 
 
@@ -204,7 +205,9 @@ def _state(known: NodeRecord | None, node_id: str, opening: Opening) -> ChainSta
     step = chain.begin(node_id, opening, next_sequence=before.next_sequence)
     if before.previous != opening.previous:
         raise ActivationError("the opening quote does not follow the last window that was taken; enrol again")
-    return msgspec.structs.replace(step.state, end_us=before.end_us)
+    changed = None if before.previous is None else before.key_before or before.key
+    # What the old key's windows counted stays counted: time and energy between the keys are told.
+    return msgspec.structs.replace(step.state, end_us=before.end_us, counters_mj=before.counters_mj, key_before=changed)
 
 
 def _nonces(node_id: str, now: datetime, draw: Draw) -> tuple[IssuedNonce, ...]:

@@ -14,6 +14,7 @@ from issuer.intake import MAX_AGE
 from issuer.store.records import NodeRecord
 from issuer.windows.request import FirstLine
 from schemas.tpm.pcr import CHAIN_PCR
+from schemas.window_header import WindowHeader
 from verifier.attestation import chain, chain_gap
 from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
 from verifier.attestation.chain_state import ChainState, Flag
@@ -66,8 +67,7 @@ def follow(
     Raises StaleTimestampError (it ended more than 7 days ago), NonceError, ChainError, WindowEnergyError.
     """
     header = window.header
-    if header.end_us < now_us - _MAX_AGE_US:
-        raise StaleTimestampError("header: end_us lies more than 7 days back; older windows are not taken")
+    check_age(header, now_us)
     state = stored_chain(node, start=header.boot.start or 0)
     try:
         before = chain_gap.before(state, window, _opening(line, node))
@@ -80,6 +80,12 @@ def follow(
     except ClockDriftError as error:
         raise ClockDriftError(f"{error.detail}; {DRIFT_ADVICE} {node.id}") from error
     return step.state, [*before.flags, *told, *step.flags]
+
+
+def check_age(header: WindowHeader, now_us: int) -> None:
+    """Raise StaleTimestampError where a window ended more than 7 days ago."""
+    if header.end_us < now_us - _MAX_AGE_US:
+        raise StaleTimestampError("header: end_us lies more than 7 days back; older windows are not taken")
 
 
 def stored_chain(node: NodeRecord, *, start: int) -> ChainState:

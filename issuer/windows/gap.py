@@ -61,8 +61,10 @@ def accept(node: NodeRecord, reason: str, now_us: int) -> tuple[str, SeenGap]:
             "green-issuer nodes show"
         )
     state, gap = found[0], _gap(*found)
-    accepted = msgspec.structs.replace(state, accepted_gap=AcceptedGap(at_us=now_us, reason=reason, drift=gap.drift))
-    return msgspec.json.encode(accepted).decode(), gap
+    # What the operator saw, and no more: were the next window lost too, that is a gap of its own to be looked at.
+    last = None if gap.drift else gap.last
+    word = AcceptedGap(at_us=now_us, reason=reason, drift=gap.drift, last=last)
+    return msgspec.json.encode(msgspec.structs.replace(state, accepted_gap=word)).decode(), gap
 
 
 def _waiting(node: NodeRecord) -> tuple[ChainState, _Refusal] | None:

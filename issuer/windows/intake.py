@@ -29,6 +29,7 @@ from issuer.store.records import NodeRecord, TenantRecord
 from issuer.store.store import Store
 from issuer.store.window_records import StoredWindow
 from issuer.store.windows import Offer, Taken
+from issuer.turns import Turns
 from issuer.windows import check, request
 from issuer.windows.compression import Coding
 from issuer.windows.making import Making, SignedWindow, Stamp, make
@@ -46,7 +47,12 @@ MAX_NONCES: Final = 16
 
 _NONCES_PER_WINDOW: Final = 2
 _AT_ONCE: Final = 2
-"""Windows that are read at once, by one worker: each may take a hundred megabytes."""
+"""Windows that are read at once, by one worker: each may take a hundred megabytes. One of a node: others get on."""
+
+_LINE: Final = 3
+"""Windows of one node that wait for that."""
+
+_WAIT_S: Final = 20.0
 
 _REFUSALS_PER_MINUTE: Final = 10
 
@@ -83,7 +89,7 @@ class WindowIssuance:
         self._completion = completion
         self._context_form: ContextForm = context_form
         self._draw = draw
-        self._reading = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns("windows of this node", each=1, most=_AT_ONCE, wait_s=_WAIT_S, line=_LINE)
         self._on_record = RateLimit(_REFUSALS_PER_MINUTE, subject="node")
 
     async def accept(self, body: bytes, coding: Coding) -> SignedWindow | IssuedWindow:
@@ -123,6 +129,12 @@ class WindowIssuance:
             return None
         return IssuedWindow(node_id=node.id, digest=known.digest, credential_id=credential_id, nonces=(), created=False)
 
+    async def was_taken(self, signed: SignedWindow) -> bool:
+        """Return whether this very window was taken before: then anybody may have sent it, who has its credential."""
+        header = signed.window.header
+        known = await self._store.windows.find(header.node_id, header.boot_epoch, header.sequence)
+        return known is not None and known.digest == signed.window.digest
+
     async def issue(self, signed: SignedWindow) -> IssuedWindow:
         """Return the answer to a window: taken now, or the answer that it had before.
 
@@ -132,6 +144,8 @@ class WindowIssuance:
         header = signed.window.header
         known = await self._store.windows.find(header.node_id, header.boot_epoch, header.sequence)
         if known is None:
+            # Before it is read: a node that was away for long has many of them.
+            check.check_age(header, self._now_us())
             taken = await self._take(signed)
             if taken is not None:
                 return taken
@@ -156,7 +170,9 @@ class WindowIssuance:
             raise ForkError(
                 f"header: window {known.epoch}/{known.sequence} of this node was taken before as {known.digest}{of_it}"
             )
-        nonces = await self.give_nonces(known.node_id, _NONCES_PER_WINDOW)
+        # None are fresh: whoever repeats it may be a stranger, and would take them out of the node's number. Without the
+        # node's key they are good for nothing; the node whose answer was lost has use for them.
+        nonces = await self._store.windows.nonces_given(known, self._now_us())
         if credential_id is None:
             # Its credential was rejected (made while our clock ran ahead); the window itself stands.
             credential_id = await self._reserve_anew(known, signed)
@@ -202,7 +218,7 @@ class WindowIssuance:
         # Without a key that works nothing is taken: the node keeps its window and sends it again.
         key = await self._keyring.active(own.issuer_slug)
         stamp = Stamp(key.issuer_did, self._clock.now(), self._addresses, self._context_form)
-        async with self._reading:
+        async with self._turns.of(node.id):
             return await asyncio.to_thread(make, signed, own, others, stamp)
 
     async def _reserve_anew(self, known: StoredWindow, signed: SignedWindow) -> str:

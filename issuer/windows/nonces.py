@@ -22,6 +22,10 @@ from schemas.telemetry import NODE_ID
 
 _DOMAIN: Final = b"gc/1 nonces\0"
 _MAX_BYTES: Final = 4096
+_NOT_SIGNED: Final = (
+    "this is not signed by the software key of a node that is registered under this id; a node with a TPM gets its "
+    "nonces with each window that is taken"
+)
 
 
 class NonceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,15 +48,22 @@ def parse(raw: bytes) -> NonceRequest:
     except msgspec.ValidationError as error:
         raise SchemaInvalidError(f"the body does not have the required shape: {error}") from error
     NODE_ID.check(asked.node_id, "node_id")
+    base64url.decode(asked.signature)
     return asked
 
 
-def check(asked: NonceRequest, node: NodeRecord, now: datetime) -> None:
-    """Return if the node asks now. Raises BadSignatureError, NodeRevokedError, StaleTimestampError, FutureTimestampError."""
-    if node.attestation is not None:
-        raise BadSignatureError("a TPM's key signs no such request; nonces come with each window that is taken")
+def check(asked: NonceRequest, node: NodeRecord | None, now: datetime) -> None:
+    """Return if the node asks now. Raises BadSignatureError, NodeRevokedError, StaleTimestampError, FutureTimestampError.
+
+    Who has no node's key is told the same of every node, whether it is registered or not, by whatever key.
+    """
+    if node is None or node.attestation is not None:
+        raise BadSignatureError(_NOT_SIGNED)
     message = signing_input(asked.node_id, asked.timestamp)
-    check_signature(message, base64url.decode(asked.signature), parse_jwk(node.jwk))
+    try:
+        check_signature(message, base64url.decode(asked.signature), parse_jwk(node.jwk))
+    except BadSignatureError as error:
+        raise BadSignatureError(_NOT_SIGNED) from error
     if node.state != "active":
         raise NodeRevokedError(f"the node {node.id!r} is revoked; ask the operator of this issuer")
     # A request that was overheard is of no use later; within a minute it gives the node no more than it may have.

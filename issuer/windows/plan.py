@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from issuer.carbon.table import Intensity
+from issuer.errors import WindowTooLargeError
 from issuer.store.records import NodeRecord, TenantRecord
 from issuer.store.window_records import Place, Share, TenantPlaces
 from schemas import decimals
@@ -18,6 +19,9 @@ from schemas.window_record import WindowRecord
 
 TENANT_NOT_ALLOWED: Final = "tenant-not-allowed"
 INFERENCE_REPEATED: Final = "inference-repeated"
+
+MAX_SHARES: Final = 1_000
+"""Pairs of a tenant and a model in one window: each is a row, and sums of its own."""
 
 _PICO: Final = 12
 _SHOWN: Final = 5
@@ -44,6 +48,8 @@ def make_plan(records: Sequence[WindowRecord], node: NodeRecord, tenants: Sequen
 
     A record names a tenant by its subject or, where it has none, by its id. One that names nobody, or a tenant that
     this node may not work for, is the node's own tenant's: its energy was used, and nobody else is charged with it.
+
+    Raises WindowTooLargeError where there are more models and tenants than MAX_SHARES.
     """
     named: dict[str | None, str] = {tenant.subject or tenant.id: tenant.id for tenant in tenants}
     named[None] = node.tenant_id
@@ -57,6 +63,10 @@ def make_plan(records: Sequence[WindowRecord], node: NodeRecord, tenants: Sequen
         for index, key in enumerate(keys):
             lists.setdefault(key, []).append(index)
         groups |= lists
+    if len(groups) > MAX_SHARES:
+        raise WindowTooLargeError(
+            f"records: they name {len(groups)} models and tenants together; at most {MAX_SHARES} are taken in one window"
+        )
     by_tenant: dict[str, list[int]] = {}
     for (tenant_id, _), indexes in groups.items():
         by_tenant.setdefault(tenant_id, []).extend(indexes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 from issuer import credential
 from issuer.addresses import Addresses
@@ -20,6 +21,7 @@ from issuer.store.errors import NotFoundError, RevokedError, SuspendedError
 from issuer.store.records import Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
 from issuer.store.window_records import StoredWindow
+from issuer.turns import Turns
 from issuer.windows import compression
 from issuer.windows.credential import SignedBy, WindowOfRecord, build_record, check_draft, figures_of
 from issuer.windows.making import NOBODY
@@ -28,6 +30,13 @@ from schemas.receipt import Inclusion, Receipt, build_receipt
 from schemas.strict_json import JsonObject
 from schemas.window_header import decode_header
 from schemas.window_record import WindowRecord, decode_record
+
+_AT_ONCE: Final = 2
+_WAIT_S: Final = 10.0
+"""A window is inflated and hashed whole to place one record of it: a few at once, one of a tenant."""
+
+_STRANGERS: Final = ""
+"""Whose turn it is where nobody says who asks; no tenant has this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class WindowReading:
         self._addresses = addresses
         self._completion = completion
         self._context_form: ContextForm = context_form
+        self._turns = Turns("windows to be read", each=1, most=_AT_ONCE, wait_s=_WAIT_S)
 
     async def receipt(self, tenant_id: str, inference_id: str) -> bytes | None:
         """Return the receipt of an inference (JCS); None where no window has it.
@@ -78,12 +88,26 @@ class WindowReading:
             raise SuspendedError(
                 f"the credential of this inference, {self._addresses.credential(own.id)}, is suspended"
             )
-        return await self._receipt(*place)
+        async with self._turns.of(tenant_id):
+            return await self._receipt(*place)
 
     async def receipt_of_record(self, record_digest: str) -> bytes | None:
-        """Return the receipt of the record with this leaf hash, if it has a credential of its own; else None."""
-        place = await self._store.windows.place_of_record(record_digest)
-        return None if place is None else await self._receipt(*place)
+        """Return the receipt of the record with this leaf hash, if it has a credential of its own; else None.
+
+        It was kept when that credential was made; one from before that is made now, one at a time of all, and kept.
+        Raises OverloadedError.
+        """
+        kept = await self._store.receipts.body(record_digest)
+        place = None if kept is not None else await self._store.receipts.place(record_digest)
+        if place is None:
+            return kept
+        async with self._turns.of(_STRANGERS):
+            # Those who waited find what the first one made.
+            kept = await self._store.receipts.body(record_digest)
+            if kept is None:
+                kept = await self._receipt(*place)
+                await self._store.receipts.keep(record_digest, kept)
+        return kept
 
     async def credential(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
         """Return the single credential of an inference of a window, made now if nobody has asked; None where no window has it.
@@ -97,7 +121,8 @@ class WindowReading:
             return None
         window_id, index = place
         window = await self._window(window_id)
-        placed = await self._placed(window, index)
+        async with self._turns.of(tenant_id):
+            placed = await self._placed(window, index)
         issued = await self._credential_of(window)
         self._check_window(issued)
         node = await self._store.nodes.get(window.node_id)
@@ -112,13 +137,14 @@ class WindowReading:
             ),
             credential=strict_json.parse_object(issued.document or b""),
         )
-        reserved = await self._reserve(tenant, window, placed, of_window)
+        receipt = self._receipt_of(window, placed, issued.id)
+        reserved = await self._reserve(tenant, window, placed, of_window, receipt)
         if reserved.document is None:
             await self._completion.complete(reserved.id, tenant.issuer_slug, reserved.unsecured)
         return await self._store.credentials.by_id(reserved.id, tenant_id=tenant_id)
 
     async def _reserve(
-        self, tenant: TenantRecord, window: StoredWindow, placed: Placed, of_window: WindowOfRecord
+        self, tenant: TenantRecord, window: StoredWindow, placed: Placed, of_window: WindowOfRecord, receipt: bytes
     ) -> Reserved:
         key = await self._keyring.active(tenant.issuer_slug)
         now, record = self._clock.now(), placed.record
@@ -156,6 +182,7 @@ class WindowReading:
                 record_digest=placed.digest,
                 window_id=window.id,
                 record_index=placed.index,
+                receipt=receipt,
             ),
             lambda reserved: credential.encode(document(reserved)),
         )
@@ -166,12 +193,15 @@ class WindowReading:
         credential_id = await self._store.windows.credential_id(window_id)
         if credential_id is None:
             raise NotFoundError("the window's credential was rejected; the node has to send the window again")
+        return self._receipt_of(window, placed, credential_id)
+
+    def _receipt_of(self, window: StoredWindow, placed: Placed, credential_id: str) -> bytes:
         header = decode_header(window.header)
         return build_receipt(
             Receipt(
                 v=1,
                 record=placed.record,
-                inclusion=Inclusion(index=index, tree_size=header.records, path=placed.path),
+                inclusion=Inclusion(index=placed.index, tree_size=header.records, path=placed.path),
                 merkle_root=header.merkle_root,
                 window_digest=window.digest,
                 window_credential=self._addresses.credential(credential_id),

@@ -63,6 +63,31 @@ def test_an_answer_that_drips_is_given_up_in_time():
         assert time.monotonic() - before_s < 5
 
 
+def test_headers_that_come_byte_by_byte_are_given_up_in_time_and_the_connection_ends():
+    with loopback_issuer("trickle", "issue") as issuer:
+        transport = HttpTransport(issuer.url)
+        before_s = time.monotonic()
+        with pytest.raises(NoAnswerError, match="did not end in time"):
+            transport.post("/api/v1/telemetry", BODY, timeout_s=0.3)
+        took_s = time.monotonic() - before_s
+
+        assert took_s < 5
+        assert issuer.broken_off.wait(5)
+        # The next exchange is not the worse for it.
+        assert transport.post("/api/v1/telemetry", BODY, timeout_s=5).status == 201
+        transport.close()
+
+
+def test_a_connection_is_used_again():
+    with loopback_issuer("issue", "issue") as issuer:
+        transport = HttpTransport(issuer.url)
+        for _ in range(2):
+            transport.post("/api/v1/telemetry", BODY, timeout_s=5)
+        transport.close()
+
+    assert issuer.connections == 1
+
+
 @pytest.mark.parametrize("step", ["cut", "noise"])
 def test_what_is_no_http_answer_is_no_answer(step):
     with loopback_issuer(step) as issuer, pytest.raises(NoAnswerError, match="ProtocolError"):

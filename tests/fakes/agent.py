@@ -279,6 +279,8 @@ class LoopbackIssuer:
     accepted: list[str] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
+    broken_off: threading.Event = field(default_factory=threading.Event)
+    connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next_step(self) -> str:
@@ -302,6 +304,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     issuer: LoopbackIssuer
 
+    def setup(self) -> None:
+        self.issuer.connections += 1
+        super().setup()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -310,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(201, {}, json.dumps(self.issuer.answers[self.path]).encode())
             return
         step = self.issuer.next_step()
-        if step in {"hang", "drip"} or step in _RAW:
+        if step in {"hang", "drip", "trickle"} or step in _RAW:
             self._misbehave(step)
         elif step in _WHOLE:
             self._answer(*_WHOLE[step])
@@ -340,6 +346,13 @@ class _Handler(BaseHTTPRequestHandler):
             with suppress(OSError):
                 while not self.issuer.released.wait(0.05):
                     self.wfile.write(b" ")
+        elif step == "trickle":
+            self.wfile.write(b"HTTP/1.1 201 Created\r\nX-Long: ")
+            try:
+                while not self.issuer.released.wait(0.05):
+                    self.wfile.write(b"a")
+            except OSError:
+                self.issuer.broken_off.set()
         else:
             self.wfile.write(_RAW[step])
 
@@ -353,7 +366,7 @@ def loopback_issuer(*script: str, answers: dict[str, dict[str, object]] | None =
 
     ``answers`` are what other paths answer with.
 
-    Steps: issue, portal, huge, packed, moved, hang, cut, noise, drip, or a status ("503", "429 2" with Retry-After).
+    Steps: issue, portal, huge, packed, moved, hang, cut, noise, drip, trickle, or a status ("503", "429 2" with Retry-After).
     """
     issuer = LoopbackIssuer(script=list(script), answers=answers or {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"issuer": issuer}))

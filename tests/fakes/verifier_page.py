@@ -47,6 +47,6 @@ if __name__ == "__main__":
         port=int(sys.argv[1]),
         processes=1,
         header_timeout_s=10,
-        factory=True,
+        loader=lambda _: create(),
         log_access=False,
     )

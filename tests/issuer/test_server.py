@@ -15,8 +15,10 @@ from did.documents import parse_document
 from issuer.enrolment import enrolment_input
 from schemas import base64url, strict_json
 from schemas import status as status_format
+from tests.fakes.agent import eventually
 from tests.fakes.issuer import node_signer
 from tests.fakes.issuer_server import START_TIMEOUT_S, Server, fresh_record, furnished, post
+from verifier.http.server import why_not_free
 from verifier.rdf.canonicalize import InProcess
 from verifier.suites import json_web_signature_2020
 
@@ -247,3 +249,12 @@ def test_several_workers_on_postgresql_give_one_credential(site_postgres, tmp_pa
     finally:
         assert several.stop() == 0
     assert several.log().count('"issuer started"') == 2
+
+
+def test_a_worker_does_not_outlive_the_first_process_that_was_killed(tmp_path):
+    killed = furnished(Server(tmp_path))
+    killed.start()
+    killed.process.kill()
+    killed.process.wait(timeout=10)
+
+    assert eventually(lambda: why_not_free("127.0.0.1", killed.port) is None, within_s=10)

@@ -8,7 +8,7 @@ from schemas import digests
 from schemas.window_record import encode_records
 from tests.fakes.soft_tpm import Node, SoftTpm
 from tests.fakes.verifier import World
-from tests.fakes.windows import CERTIFICATE, WindowWorld
+from tests.fakes.windows import WindowWorld
 from tests.verifier.bundles import AUDITOR, audited, boot_event, bundled, files_of, node_of, nonces, rezipped
 from verifier.moments import read_moment
 from verifier.policy import Policy
@@ -226,12 +226,6 @@ def test_a_nonce_that_was_handed_out_days_after_its_window_is_told(tmp_path, pla
 def test_a_nonce_that_the_log_does_not_have_is_refused(tmp_path, place, files):
     report = audited(bundled(tmp_path, files | {"log": nonces(*place.made[:2])}))
     assert (report.outcome, report.problem) == (Outcome.REFUSED, "NONCE_REFUSED")
-
-
-def test_a_certificate_of_the_makers_chain_that_is_not_there_is_told(tmp_path, files):
-    report = audited(bundled(tmp_path, {name: raw for name, raw in files.items() if raw != CERTIFICATE}))
-    assert (report.outcome, found(report)) == (Outcome.VERIFIED, {("warning", "EVIDENCE_NOT_CHECKED")})
-    assert "endorsement key" in details(report)
 
 
 def test_a_revoked_window_is_refused_as_of_the_bundle(tmp_path, place):

@@ -1,5 +1,6 @@
 """The certificates above an endorsement key in a bundle: each of their faults is named, and none passes for trust."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -9,7 +10,9 @@ from schemas import base64url, digests, times
 from tests.fakes import tpm_maker as maker
 from tests.fakes.verifier import World
 from tests.fakes.windows import CERTIFICATE, CERTIFICATES, EK_PUBLIC, EK_ROOT, WindowWorld
-from tests.verifier.bundles import AUDITOR, audited, bundled, files_of
+from tests.verifier.bundles import AUDITOR, CREATED, audited, bundled, files_of, folder_of
+from verifier.audit_bundle import write_bundle
+from verifier.audit_make import collect
 from verifier.errors import UsageError
 from verifier.moments import read_moment
 from verifier.policy import read_policy
@@ -175,10 +178,82 @@ def test_a_certificate_too_many_harms_nothing(tmp_path):
     assert report.outcome is Outcome.VERIFIED
 
 
-def test_an_enrolment_without_certificates_is_the_issuers_word(tmp_path):
-    report = verdict(tmp_path, (), enrolment_class="tpm-virtual")
+MISSING = (Outcome.INCONCLUSIVE, "EK_CERTIFICATES_MISSING")
+
+
+def without(tmp_path, *left_out, policy=AUDITOR, **options):
+    """Audit a window of a node from whose bundle these certificates were left out."""
+    place = WindowWorld(World(policy=AUDITOR), **options)
+    place.close()
+    files = {name: raw for name, raw in files_of(place).items() if raw not in left_out}
+    return audited(bundled(tmp_path, files), policy=policy)
+
+
+@pytest.mark.parametrize("enrolment_class", ["tpm-hardware", "tpm-virtual"])
+@pytest.mark.parametrize("left_out", [CERTIFICATES, CERTIFICATES[:1], CERTIFICATES[1:2], CERTIFICATES[2:]])
+def test_certificates_that_are_left_out_leave_the_verdict_open_as_an_unknown_root_does(
+    tmp_path, enrolment_class, left_out
+):
+    report = without(tmp_path, *left_out, policy=trusting(), enrolment_class=enrolment_class)
+    assert (report.outcome, report.problem) == MISSING
+    assert "--from-issuer" in report.detail
+    assert digests.digest(left_out[0]) in report.detail
+
+
+def test_an_emulators_certificates_that_are_left_out_are_a_warning(tmp_path):
+    report = without(tmp_path, *CERTIFICATES, enrolment_class="tpm-emulated")
     assert report.outcome is Outcome.VERIFIED
-    assert any("names no certificate" in one.detail for one in report.findings)
+    assert any("missing from the bundle" in one.detail for one in report.findings)
+
+
+def test_digests_of_certificates_that_never_existed_show_nothing(tmp_path):
+    place = WindowWorld(World(policy=AUDITOR))
+    place.enrolment = place.enrol(ek_certificates=(digests.digest(b"none"),), manufacturer="INTC")
+    place.close()
+    files = {name: raw for name, raw in files_of(place).items() if raw not in CERTIFICATES}
+    report = audited(bundled(tmp_path, files))
+    assert (report.outcome, report.problem) == MISSING
+
+
+def test_an_enrolment_that_names_no_certificate_leaves_the_verdict_open(tmp_path):
+    report = verdict(tmp_path, (), enrolment_class="tpm-virtual")
+    assert (report.outcome, report.problem) == MISSING
+    assert "names no certificate" in report.detail
+
+
+def test_an_enrolment_of_the_same_key_does_not_stand_in_for_the_one_that_the_window_names(tmp_path):
+    place = WindowWorld(World(policy=AUDITOR))
+    place.close()
+    honest = place.enrolment
+    for number in range(4):  # whichever of them is read last
+        named = (digests.digest(b"none %d" % number),)
+        place.enrolment = place.enrol(ek_certificates=named)
+        report = audited(bundled(tmp_path, files_of(place) | {"honest": honest}, f"{number}.zip"))
+        assert report.outcome is not Outcome.VERIFIED
+
+
+def test_an_enrolment_under_another_name_is_not_used_unseen(tmp_path):
+    place = WindowWorld(World(policy=AUDITOR))
+    place.enrolment = place.enrol(ek_certificates=(digests.digest(b"none"),))
+    made = place.close()
+    # A second piece of evidence that names the record as its own bytes: whose key is not there, it is not read.
+    value = place.unsecured(made)
+    digest = digests.digest(place.enrolment)
+    second = {name: member for name, member in value["evidence"][0].items() if name != "inlineEvidence"}
+    del second["enrolmentDigest"]
+    second |= {"id": f"{place.world.base}/evidence/{digest}", "digestMultibase": digest}
+    second |= {"type": ["SoftwareSignatureEvidence"], "mediaType": "application/jose"}
+    value["evidence"].append(second)
+    files = files_of(place) | {"w0": json.dumps(place.world.issuer.sign(value)).encode()}
+    files = {name: raw for name, raw in files.items() if raw not in CERTIFICATES and name[0] not in "nri"}
+
+    collected = collect(folder_of(tmp_path / "files", files))
+    listed = {
+        (msgspec.structs.replace(entry, kind="evidence") if entry.kind == "enrolment" else entry): raw
+        for entry, raw in collected.files.items()
+    }
+    write_bundle(tmp_path / "b.zip", listed, created=CREATED)
+    assert audited(tmp_path / "b.zip").outcome is Outcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -164,13 +164,14 @@ def advance(
     _check_place(state, window)
     _check_times(state, header, now_us)
     _check_energy(header, max_power_w)
-    flags = [*_told_by(header), *gaps(state, header)]
+    flags = [*_told_by(header), *_new_key(state), *gaps(state, header)]
     following = msgspec.structs.replace(
         state,
         next_sequence=header.sequence + 1,
         previous=window.digest,
         end_us=header.end_us,
         counters_mj={one.uuid: one.counter_end_mj for one in header.accelerators},
+        key_before=None,
         accepted_gap=None,
     )
     if window.quote is None or window.chain_value is None:
@@ -285,6 +286,12 @@ def _told_by(header: WindowHeader) -> list[Flag]:
     if header.nonce is None:
         return [Flag(FlagKind.CHAINED, "no nonce of the issuer: when it was signed rests on the chain alone")]
     return []
+
+
+def _new_key(state: ChainState) -> list[Flag]:
+    if state.key_before is None:
+        return []
+    return [Flag(FlagKind.NODE_KEY_CHANGED, f"from {state.key_before} to {state.key}: the node enrolled again")]
 
 
 def gaps(state: ChainState, header: WindowHeader) -> list[Flag]:

@@ -25,13 +25,18 @@ def before(state: ChainState, window: CheckedWindow, opening: Opening | None = N
 
     Behind missing windows that is one beside which those numbers came and went; else it is ``state``, in the epoch of
     ``opening`` where a boot event came along. Raises SequenceGapError where windows are missing and no gap was
-    accepted, ForkError where the opening names another window before than the header, and as chain.open_epoch.
+    accepted or more are missing than the operator saw, ForkError where the opening names another window before than the header, and as chain.open_epoch.
     """
     header = window.header
     told: tuple[Flag, ...] = ()
     if header.sequence > state.next_sequence:
         if state.accepted_gap is None or state.accepted_gap.drift:
             raise SequenceGapError(f"header: sequence is {header.sequence}; {_missing(state, header)} never came here")
+        if state.accepted_gap.last is None or header.sequence - 1 > state.accepted_gap.last:
+            raise SequenceGapError(
+                f"header: sequence is {header.sequence}; {_missing(state, header)} never came here, and the gap that an "
+                f"operator accepted {_ends(state.accepted_gap.last)}"
+            )
         told = (_flag(state, header),)
         state = _beyond(state, window, opening)
     if opening is None:
@@ -74,6 +79,10 @@ def _flag(state: ChainState, header: WindowHeader) -> Flag:
         "one before it; an operator of the issuer accepted the gap"
     )
     return Flag(FlagKind.GAP_ACCEPTED, f"{detail}: {reason}" if reason else detail)
+
+
+def _ends(last: int | None) -> str:
+    return "does not say which" if last is None else f"ends with window {last}"
 
 
 def _missing(state: ChainState, header: WindowHeader) -> str:

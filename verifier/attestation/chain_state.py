@@ -12,6 +12,7 @@ class FlagKind(StrEnum):
     """What is told of a window, and does not refuse it."""
 
     EPOCH_CHANGED = "epoch-changed"
+    NODE_KEY_CHANGED = "node-key-changed"
     CLOCK_UNSAFE = "clock-unsafe"
     FIRMWARE_CHANGED = "firmware-changed"
     BOOT_PCRS_CHANGED = "boot-pcrs-changed"
@@ -45,13 +46,16 @@ class Pace(Struct, frozen=True, forbid_unknown_fields=True):
 class AcceptedGap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An operator's word that windows are lost for good: the next one may follow others than the last here.
 
-    It is used up by the next window that is taken. ``at_us`` is when it was given, ``reason`` why, in words;
+    It is used up by the next window that is taken. ``at_us`` is when it was given, ``reason`` why, in words; ``last``
+    the newest of the missing windows that the operator was shown, no other is passed over (None: said before this was
+    written down, and good for none);
     ``drift`` where what was accepted is not missing windows, but one whose clocks disagree (chain_pace).
     """
 
     at_us: int
     reason: str = ""
     drift: bool = False
+    last: int | None = None
 
 
 class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -62,7 +66,8 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     ``chain_value`` its chain register (base64url), ``firmware`` (hexadecimal), ``boot_digest`` of registers 0
     to 7; and on both clocks ``first``, the first window of this epoch (or a later one that showed that those before it
     were quoted late), and ``arrived``, when a window was quoted and when it came to us: see chain_pace.
-    ``counters_mj`` are the accelerators' counters at the last window's end. ``accepted_gap``: see chain_gap.
+    ``counters_mj`` are the accelerators' counters at the last window's end, under whatever key.
+    ``key_before`` is the key whose window that was, while none is taken under ``key``. ``accepted_gap``: see chain_gap.
     """
 
     node_id: str
@@ -79,6 +84,7 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     first: Pace | None = None
     arrived: Pace | None = None
     counters_mj: dict[str, int] = {}
+    key_before: str | None = None
     accepted_gap: AcceptedGap | None = None
 
 

@@ -3,6 +3,7 @@
     EndorsementError               403  ENDORSEMENT_REFUSED        root of this package
     ├── EkCertificateMalformedError 400  EK_CERTIFICATE_MALFORMED   not one certificate that can be read
     ├── EkChainUntrustedError      403  EK_CHAIN_UNTRUSTED         it leads to no root that is trusted
+    ├── EkCertificatesMissingError 403  EK_CERTIFICATES_MISSING    they are not there to be checked
     └── EkRefusedError             403  EK_REFUSED                 the key or its certificate is of another kind
         ├── EkCertificateMismatchError 403  EK_CERTIFICATE_MISMATCH  the certificate is for another key
         ├── EkCertificateExpiredError  403  EK_CERTIFICATE_EXPIRED   not valid at that time
@@ -38,6 +39,13 @@ class EkChainUntrustedError(EndorsementError):
 
     name = "EK_CHAIN_UNTRUSTED"
     title = "The TPM's maker is not one that is trusted"
+
+
+class EkCertificatesMissingError(EndorsementError):
+    """Certificates of an endorsement key's chain are not at hand, or no record names any: nothing was checked."""
+
+    name = "EK_CERTIFICATES_MISSING"
+    title = "The endorsement key's certificates are missing"
 
 
 class EkRefusedError(EndorsementError):

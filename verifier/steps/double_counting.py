@@ -8,10 +8,11 @@ from itertools import pairwise
 
 from schemas import times
 from schemas.credential import AnyCredential, GreenComputeCredential, GreenComputeWindowCredential
-from verifier.errors import DuplicateWindowError
+from verifier.errors import DuplicateWindowError, EvidenceMismatchError
 from verifier.notices import Notice
 from verifier.presentation import PresentationCase
 from verifier.report import Finding, failed, passed, warning
+from verifier.window_factors import factor_mismatches, factors_of
 
 
 def check_double_counting(case: PresentationCase) -> Iterable[Finding]:
@@ -125,6 +126,19 @@ def _parts_of_windows(credentials: Iterable[AnyCredential]) -> Iterator[Finding]
                     f"{single.id} is an inference of the window {found.id}, whose energy holds its own: it counts once"
                 )
                 yield warning(Notice.DUPLICATE_CREDENTIAL, detail)
+                stated = single.credential_subject.window_credential
+                yield from _other_factors(single, found if stated is None else windows.get(stated))
+
+
+def _other_factors(single: GreenComputeCredential, window: GreenComputeWindowCredential | None) -> Iterator[Finding]:
+    """Yield what an inference claims of building and grid, and the window of its own issuer that it names does not."""
+    if window is None or window.issuer != single.issuer:
+        return
+    wrong = [*factor_mismatches(factors_of(single), factors_of(window))]
+    of = {entry.window_digest for entry in single.evidence} - {None}
+    if of and window.credential_subject.window_digest not in of:
+        wrong = [f"windowCredential: {window.id} is claimed, and it is the credential of another window"]
+    yield from (failed(EvidenceMismatchError(detail)) for detail in wrong)
 
 
 def _evidence_of(credential: GreenComputeCredential | GreenComputeWindowCredential) -> Iterator[str]:

@@ -23,6 +23,7 @@ from verifier.receipt import check_receipt, root_of
 from verifier.report import Finding, failed, passed, warning
 from verifier.steps.sources import attached, bytes_of, key_of, unchecked
 from verifier.window_evidence import SignedWindow, read_quote, read_software
+from verifier.window_factors import factor_mismatches, factors_of
 from verifier.window_match import (
     beyond_the_header,
     record_mismatches,
@@ -41,6 +42,8 @@ def check_window_entry(case: Case, entry: EvidenceEntry) -> Iterator[Finding]:
 
     Raises EvidenceMismatchError for what speaks against the credential.
     """
+    if isinstance(case.credential, GreenComputeCredential):
+        yield from _factors(case, case.credential, entry)
     signed = yield from _signed_window(case, entry)
     if signed is None:
         return
@@ -132,6 +135,29 @@ def _record_claims(
     if not wrong:
         yield passed("the claims are those of the record in the window that the node signed")
     return not wrong
+
+
+def _factors(case: Case, credential: GreenComputeCredential, entry: EvidenceEntry) -> Iterator[Finding]:
+    """Yield whether building, grid and ``windowCredential`` are those of the window that the inference is part of."""
+    named, issuer = credential.credential_subject.window_credential, credential.issuer
+    verified = case.windows.get(entry.window_digest or "", {})
+    own = {name: window for name, window in verified.items() if window.issuer == issuer}
+    if not own:
+        told = (
+            "PUE, carbon intensity, region and windowCredential are the issuer's word: no node signs them, and the "
+            "window's credential was not held against them"
+        )
+        yield warning(Notice.EVIDENCE_NOT_CHECKED, told)
+        return
+    if named is not None and named not in own:
+        told = f"windowCredential: {named} is claimed, the window's own is {next(iter(own))}"
+        yield failed(EvidenceMismatchError(told))
+        return
+    window = next(iter(own.values())) if named is None else own[named]
+    wrong = [*factor_mismatches(factors_of(credential), window)]
+    yield from (failed(EvidenceMismatchError(detail)) for detail in wrong)
+    if not wrong:
+        yield passed("PUE, carbon intensity and region are those of the window's credential")
 
 
 def _receipt(case: Case, credential: GreenComputeCredential, entry: EvidenceEntry) -> Receipt | None:

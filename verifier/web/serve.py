@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+from litestar.types import ASGIApp
 
 from verifier.errors import UsageError
 from verifier.http.server import run, why_not_free
@@ -36,6 +37,13 @@ def serve(settings: Settings) -> None:
             port=settings.port,
             processes=settings.processes,
             header_timeout_s=settings.header_timeout_s,
-            factory=True,
+            loader=_load,
             log_access=False,
         )
+
+
+def _load(_target: str) -> ASGIApp:
+    # Imported in the worker alone: the first process serves nothing.
+    from verifier.web.app import create_app
+
+    return create_app()

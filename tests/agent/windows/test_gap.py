@@ -40,7 +40,7 @@ def bench(tmp_path, key, issuer):
 
 
 def accept(issuer):
-    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1))
+    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1, last=1_000))
 
 
 def status(bench):

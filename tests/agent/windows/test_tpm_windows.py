@@ -327,7 +327,7 @@ def test_behind_a_window_that_is_refused_for_good_the_chain_goes_on_once_the_gap
     assert (sent.rejected, sent.remaining) == ([], 1)
     assert "window 1 never came" in sent.failure
 
-    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1))
+    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1, last=1_000))
     bench.pauses.clear()
     bench.take(3, **short())
     sent = bench.submitter.drain()
@@ -348,7 +348,7 @@ def test_behind_a_register_that_something_else_extended_the_chain_goes_on_once_t
     sent = bench.submitter.drain()
     assert ("409" in sent.rejected[0][1], sent.remaining) == (True, 1)
 
-    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1))
+    issuer.state = msgspec.structs.replace(issuer.state, accepted_gap=AcceptedGap(at_us=1, last=1_000))
     bench.pauses.clear()
     bench.take(3, **short())
     sent = bench.submitter.drain()

@@ -2,12 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from agent.errors import EnrolmentError, NoAnswerError
+from issuer.store.tpms import Tpms
 from schemas import times
 from tests.fakes import tpm_maker as maker
+from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.site import problem
 from tests.fakes.soft_tpm_site import ATTEST, MAKER, Attestation, SoftEk, send, trust_maker
 from tests.fakes.tpm_site import SiteTransport, token_for, tpm_node, trust
@@ -147,6 +151,66 @@ async def test_a_nonce_that_the_lost_key_left_unused_is_good_for_no_window(any_s
     await enrolled(fresh, await token_for(any_site))
     refused = await send(any_site, fresh.node, header={"nonce": old[0], "freshness": "nonce"})
     assert (refused.status_code, problem(refused)) == (401, "NONCE_REFUSED")
+
+
+async def same_tpm_with_a_new_key(node):
+    """Return a node of the same TPM with another key that goes on where ``node`` stands, and its challenge."""
+    fresh = SoftEk(node.site, seed=8)
+    fresh.node.__dict__ |= {name: value for name, value in node.node.__dict__.items() if name != "tpm"}
+    return fresh, await fresh.challenged(await token_for(node.site))
+
+
+async def test_a_chain_that_goes_on_while_a_new_key_is_enrolled_is_not_forked(any_site, monkeypatch):
+    await trust_maker(any_site)
+    old = SoftEk(any_site)
+    await old.enrolled()
+    assert (await send(any_site, old.node)).status_code == 201
+    fresh, challenge = await same_tpm_with_a_new_key(old)
+    answer, enrol, taken = fresh.answer(challenge), Tpms.enrol, []
+
+    async def late(*given, **named):
+        # Beside the site's client, which waits for the enrolment.
+        transport = httpx.ASGITransport(app=any_site.service)
+        async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+            taken.append((await send(SimpleNamespace(client=client), old.node)).status_code)
+        return await enrol(*given, **named)
+
+    monkeypatch.setattr(Tpms, "enrol", late)
+    refused = await fresh.sent(challenge, answer)
+    assert (taken, refused.status_code, problem(refused)) == ([201], 409, "CONFLICT")
+    monkeypatch.undo()
+    # The old key still stands, and its chain is whole.
+    assert (await send(any_site, old.node)).status_code == 201
+
+
+async def test_a_new_key_and_the_energy_between_the_keys_are_told_once(any_site):
+    await trust_maker(any_site)
+    old = SoftEk(any_site)
+    await old.enrolled()
+    assert (await send(any_site, old.node)).status_code == 201
+    fresh, challenge = await same_tpm_with_a_new_key(old)
+    assert (await fresh.sent(challenge, fresh.answer(challenge))).status_code == 201
+    fresh.node.counter_mj += 50_000_000
+    told = []
+    for sequence in (1, 2):
+        assert (await send(any_site, fresh.node)).status_code == 201
+        shown = await any_site.get(f"/api/v1/windows/node-77/1.0/{sequence}")
+        told.append({flag["kind"]: flag["detail"] for flag in shown.json()["flags"]})
+    assert "50000000 mJ" in told[0]["energy-gap"]
+    assert old.node.tpm.key.thumbprint_uri in told[0]["node-key-changed"]
+    assert not told[1].keys() & {"energy-gap", "node-key-changed"}
+
+
+async def test_a_wrong_answer_uses_up_nobodys_challenge(any_site):
+    await trust_maker(any_site)
+    node = SoftEk(any_site)
+    challenge = await node.challenged(await token_for(any_site))
+    answer = node.answer(challenge)
+    refused = await node.sent(challenge, answer | {"secret": "A" * 43})
+    assert (refused.status_code, problem(refused)) == (403, "ACTIVATION_REFUSED")
+    assert (await node.sent(challenge, answer)).status_code == 201
+    # The right one is taken once.
+    assert (await node.sent(challenge, answer)).status_code == 403
 
 
 class Deaf(SiteTransport):

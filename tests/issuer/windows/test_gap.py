@@ -67,7 +67,8 @@ async def test_a_window_behind_lost_ones_waits_until_the_operator_accepts_the_ga
 
 async def test_the_word_is_in_the_audit_log_and_good_for_one_gap(site, command):
     node = await missing(site)
-    assert (await post_window(site, node.zipped())).status_code == 409
+    body = node.zipped()
+    assert (await post_window(site, body)).status_code == 409
     assert (await command(site, "nodes", "accept-gap", "node-7", "--reason", "disk failed"))[0] == 0
     store = site.store()
     (entry,) = await store.log.page(limit=1)
@@ -75,11 +76,23 @@ async def test_the_word_is_in_the_audit_log_and_good_for_one_gap(site, command):
     assert "windows 1 to 2" in entry.detail
     assert "disk failed" in entry.detail
     await store.close()
-    # The agent sends again what waited, or what follows where that was lost too: one of them, once.
-    assert (await post_window(site, node.zipped())).status_code == 201
+    assert (await post_window(site, body)).status_code == 201
     node.zipped()
     answer = await post_window(site, node.zipped())
     assert (answer.status_code, problem(answer)) == (409, "WINDOW_SEQUENCE_GAP")
+
+
+async def test_the_word_is_for_the_windows_that_the_operator_saw_and_no_more(any_site, command):
+    node = await missing(any_site)
+    assert (await post_window(any_site, node.zipped())).status_code == 409
+    assert (await command(any_site, "nodes", "accept-gap", "node-7"))[0] == 0
+    # The window that waited is lost too: what follows stands behind a gap that nobody has seen.
+    later = node.zipped()
+    refused = await post_window(any_site, later)
+    assert (refused.status_code, problem(refused)) == (409, "WINDOW_SEQUENCE_GAP")
+    assert "ends with window 2" in refused.json()["detail"]
+    assert (await command(any_site, "nodes", "accept-gap", "node-7"))[0] == 0
+    assert (await post_window(any_site, later)).status_code == 201
 
 
 async def test_no_gap_is_accepted_before_one_was_seen(site, command):
@@ -150,8 +163,9 @@ async def test_what_is_older_than_a_week_is_refused_for_good_and_the_rest_goes_o
 )
 async def test_an_accepted_gap_opens_nothing_else(site, command, changes, name):
     node = await missing(site)
-    first_end_us = node.chain.wall_us - 20_000_000
+    first_end_us, chain = node.chain.wall_us - 20_000_000, {**node.chain.__dict__}
     assert (await post_window(site, node.zipped())).status_code == 409
+    node.chain.__dict__ |= chain
     assert (await command(site, "nodes", "accept-gap", "node-7"))[0] == 0
     if changes.get("start_us") == "before":
         changes = changes | {"start_us": first_end_us - 1, "end_us": first_end_us + 29_999_999}

@@ -221,9 +221,10 @@ async def with_anothers_secret(site, node, challenge, other):
 
 
 async def after_a_wrong_one(site, node, challenge, other):
-    answer = node.answer(challenge)
-    await refused(await node.sent(challenge, answer | {"secret": "A" * 43}), 403, "ACTIVATION_REFUSED")
-    return await node.sent(challenge, answer)
+    # With its secret: one without leaves the challenge to whoever has it.
+    wrong = node.answer(challenge | {"nonce": other["nonce"]})
+    await refused(await node.sent(challenge, wrong), 403, "ACTIVATION_REFUSED")
+    return await node.sent(challenge, node.answer(challenge))
 
 
 async def over_another_nonce(site, node, challenge, other):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agent.windows.nonces import NonceRequests, NonceStore
+from agent.windows.nonces import NONCES_PATH, NonceRequests, NonceStore
 from agent.windows.sign import SoftwareWindowSigner
 from schemas import times
 from tests.fakes.agent import HandClock
@@ -38,3 +38,16 @@ async def test_the_issuer_gives_a_tpms_node_none_by_this_way(site, clock, tmp_pa
     store = NonceStore(tmp_path / "nonces.json", clock)
     await asked(site, clock, store, "node-70")
     assert store.good() == []
+
+
+async def test_who_has_no_nodes_key_learns_of_no_node_whether_it_is_registered(site):
+    await soft_node(site)
+    asked = {"timestamp": times.render_seconds(site.clock.now()), "signature": "A" * 86}
+    answers = [await site.post(NONCES_PATH, asked | {"node_id": name}) for name in ("node-7", "node-70", "node-99")]
+    told = {(answer.status_code, answer.json()["type"], answer.json()["detail"]) for answer in answers}
+    assert len(told) == 1, told
+    assert answers[0].status_code == 401
+    answers = [
+        await site.post(NONCES_PATH, asked | {"node_id": name, "signature": "?"}) for name in ("node-7", "node-99")
+    ]
+    assert len({(answer.status_code, answer.json()["detail"]) for answer in answers}) == 1

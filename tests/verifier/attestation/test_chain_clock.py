@@ -223,7 +223,7 @@ def test_what_an_operator_accepted_is_taken_once_and_told():
 
 def test_the_word_for_missing_windows_does_not_stand_for_a_clock():
     node = Node()
-    state = msgspec.structs.replace(arrived(node), accepted_gap=AcceptedGap(at_us=1))
+    state = msgspec.structs.replace(arrived(node), accepted_gap=AcceptedGap(at_us=1, last=1_000))
     node.wall_us += 600_000_000
     refused(ClockDriftError, node, state)
 

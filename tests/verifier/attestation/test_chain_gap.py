@@ -27,8 +27,8 @@ def checked(made):
     return check_window(made.evidence)
 
 
-def accepted(state, reason="the disk failed"):
-    return msgspec.structs.replace(state, accepted_gap=AcceptedGap(at_us=1, reason=reason))
+def accepted(state, reason="the disk failed", last=1_000):
+    return msgspec.structs.replace(state, accepted_gap=AcceptedGap(at_us=1, reason=reason, last=last))
 
 
 def step(state, window, opening=None, **members):

@@ -203,7 +203,9 @@ def test_an_inference_is_its_windows_by_each_name_that_it_gives(node, kept):
         "digestMultibase": ("evidence.0.digestMultibase", node.made[1].header["merkle_root"]),
     }
     changed = edited(part, *(put(*change) for name, change in others.items() if name != kept))
-    assert found(whole, changed) == [("warning", "DUPLICATE_CREDENTIAL")]
+    # One that names this window's credential and shows another window's digest contradicts itself besides.
+    refused = [("failed", "EVIDENCE_MISMATCH")] if kept == "windowCredential" else []
+    assert found(whole, changed) == [("warning", "DUPLICATE_CREDENTIAL"), *refused]
     nothing = edited(part, *(put(*change) for change in others.values()))
     assert found(whole, nothing) == [("passed", None)]
 
@@ -213,3 +215,15 @@ def test_an_inference_beside_a_window_that_was_superseded_is_told_of_the_one_tha
     new = edited(old, put("id", OTHER_ID), put("credentialSubject.supersedes", old["id"]))
     told = found(old, new, node.inference(node.made[0]))
     assert told == [("warning", "DUPLICATE_CREDENTIAL")] * 2
+
+
+@pytest.mark.parametrize(
+    "claims", [{"pueSource": "https://oracle.example/another"}, {"windowCredential": "the second window's"}]
+)
+def test_an_inference_that_is_not_as_the_window_that_it_names_is_refused(node, claims):
+    first, second = node.made
+    whole, other = node.unsecured(first), node.unsecured(second)
+    claims = {name: other["id"] if "window's" in value else value for name, value in claims.items()}
+    told = found(whole, other, node.inference(first, **claims))
+    assert ("failed", "EVIDENCE_MISMATCH") in told
+    assert ("failed", "EVIDENCE_MISMATCH") not in found(whole, other, node.inference(first))

@@ -1,0 +1,153 @@
+"""What one node, or a stranger, may have in work: a place or two, and others get on."""
+
+import asyncio
+import itertools
+import threading
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from issuer.windows import intake, plan, reading
+from tests.fakes.issuer import PUBLIC_URL
+from tests.fakes.site import bearer, problem
+from tests.fakes.window_node import WindowNode, post_window
+
+
+class Held:
+    """Stands before a function that a thread runs: those for whom ``holds`` wait there until they are released."""
+
+    def __init__(self, monkeypatch, module, name, holds):
+        self.begun, self.most, self.running = 0, 0, 0
+        self.entered, self.released = threading.Semaphore(0), threading.Event()
+        inner, lock = getattr(module, name), threading.Lock()
+
+        def outer(*given):
+            if not holds(*given):
+                return inner(*given)
+            with lock:
+                self.begun += 1
+                self.running += 1
+                self.most = max(self.most, self.running)
+            self.entered.release()
+            assert self.released.wait(20)
+            with lock:
+                self.running -= 1
+            return inner(*given)
+
+        monkeypatch.setattr(module, name, outer)
+
+
+@pytest.fixture
+def held(monkeypatch):
+    made = []
+
+    def hold(*given):
+        made.append(Held(monkeypatch, *given))
+        return made[-1]
+
+    yield hold
+    for one in made:
+        one.released.set()
+
+
+def beside(site, call, *given):
+    """Begin a call in the service's own loop, beside others (the site's client has one at a time); return its task."""
+
+    async def run():
+        transport = httpx.ASGITransport(app=site.service)
+        async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+            return await call(SimpleNamespace(client=client), *given)
+
+    return asyncio.wrap_future(site.client.blocking_portal.start_task_soon(run))
+
+
+async def fetched(site, path):
+    return await site.client.get(path, headers=bearer("acme", "read"))
+
+
+async def test_one_nodes_windows_are_read_one_at_a_time_and_anothers_beside_them(site, held):
+    node, other = WindowNode(), WindowNode(8)
+    hold = held(intake, "make", lambda signed, *_: signed.node.id == "node-7")
+    sent = [beside(site, post_window, node.zipped()) for _ in range(8)]
+    assert await asyncio.to_thread(hold.entered.acquire, timeout=10)
+    for _ in range(3):
+        assert (await post_window(site, other.zipped())).status_code == 201
+    # One is read, three wait for it, the others were turned away at once.
+    async with asyncio.timeout(15):
+        refused = [await answer for answer in itertools.islice(asyncio.as_completed(sent), 4)]
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "2")}
+    assert hold.begun == 1
+    hold.released.set()
+    await asyncio.gather(*sent)
+    assert hold.most == 1
+
+
+async def single(site):
+    """Return the leaf hash of a record with a credential of its own."""
+    node = WindowNode()
+    records = node.records()
+    assert (await post_window(site, node.zipped(records))).status_code == 201
+    issued = await site.get(f"/api/v1/certificate/{records[0]['inference_id']}/vc")
+    assert issued.status_code == 200, issued.text
+    receipt = await site.get(f"/api/v1/receipt/{records[0]['inference_id']}")
+    return issued.json()["evidence"][0]["recordDigest"], receipt.content
+
+
+async def test_a_public_receipt_is_read_and_not_made(any_site, held):
+    leaf, receipt = await single(any_site)
+    hold = held(reading, "place_in", lambda *_: True)
+    answer = await any_site.client.get(f"/evidence/{leaf}")
+    assert (answer.status_code, answer.content, hold.begun) == (200, receipt, 0)
+
+
+async def test_a_receipt_from_before_they_were_kept_is_made_once_however_many_ask(any_site, held):
+    leaf, receipt = await single(any_site)
+    await forget_receipts(any_site)
+    hold = held(reading, "place_in", lambda *_: True)
+    asked = [beside(any_site, fetched, f"/evidence/{leaf}") for _ in range(6)]
+    assert await asyncio.to_thread(hold.entered.acquire, timeout=10)
+    hold.released.set()
+    answers = await asyncio.gather(*asked)
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, receipt)}
+    assert hold.begun == 1
+
+
+async def test_a_tenants_receipts_are_made_one_at_a_time(site, held):
+    node = WindowNode()
+    records = node.records()
+    assert (await post_window(site, node.zipped(records))).status_code == 201
+    hold = held(reading, "place_in", lambda *_: True)
+    path = f"/api/v1/receipt/{records[0]['inference_id']}"
+    asked = [beside(site, fetched, path) for _ in range(4)]
+    assert await asyncio.to_thread(hold.entered.acquire, timeout=10)
+    assert not await asyncio.to_thread(hold.entered.acquire, timeout=0.5)
+    hold.released.set()
+    assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
+    assert (hold.begun, hold.most) == (4, 1)
+
+
+async def forget_receipts(site):
+    """Bring the store to where no receipt is kept, as an earlier version left it."""
+    store = site.store()
+    async with store._database.write() as connection:
+        if store._database.is_sqlite:
+            await connection.exec_driver_sql("DROP TRIGGER receipt_body_kept")
+        else:
+            await connection.exec_driver_sql("ALTER TABLE receipt_body DISABLE TRIGGER USER")
+        await connection.exec_driver_sql("DELETE FROM receipt_body")
+        if not store._database.is_sqlite:
+            await connection.exec_driver_sql("ALTER TABLE receipt_body ENABLE TRIGGER USER")
+    await store.close()
+
+
+async def test_a_window_of_more_models_than_are_taken_is_refused_by_name(site, monkeypatch):
+    monkeypatch.setattr(plan, "MAX_SHARES", 2)
+    node = WindowNode()
+    records = [one | {"model_id": f"model-{number}"} for number, one in enumerate(node.records(3))]
+    refused = await post_window(site, node.zipped(records))
+    assert (refused.status_code, problem(refused)) == (413, "RESOURCE_LIMIT")
+    assert "3 models and tenants together; at most 2" in refused.json()["detail"]
+    node = WindowNode()
+    records = [one | {"model_id": f"model-{number}"} for number, one in enumerate(node.records(2))]
+    assert (await post_window(site, node.zipped(records))).status_code == 201
