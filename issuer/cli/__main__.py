@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from issuer.cli import main
+from issuer.command import main
 
 sys.exit(main())

@@ -8,12 +8,15 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import delete, func, select, text, update
 
-from issuer.store import nonces
 from issuer.store.credentials import Credentials, RaceLostError
 from issuer.store.database import AsyncConnection, Database
 from issuer.store.errors import NotFoundError, SerializationError, UnavailableError
 from issuer.store.figures import parts_of
 from issuer.store.models import CREDENTIAL, EVIDENCE, NODE
+from issuer.store.nonces import find as find_nonce
+from issuer.store.nonces import give as give_nonces
+from issuer.store.nonces import given as nonces_given
+from issuer.store.nonces import use as use_nonce
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential
 from issuer.store.rows import read_record
 from issuer.store.selections import select_singles
@@ -87,7 +90,7 @@ class Windows:
 
     async def _take(self, connection: AsyncConnection, node: NodeRecord, offer: Offer) -> Taken:
         entry = offer.entry
-        nonce = None if entry.nonce is None else await nonces.find(connection, entry.nonce)
+        nonce = None if entry.nonce is None else await find_nonce(connection, entry.nonce)
         # Before anything is written: a window that does not follow costs no index.
         settled = offer.settle(node, nonce, frozenset())
         window_id = await self._next_id(connection)
@@ -109,8 +112,8 @@ class Windows:
         change = update(NODE).where(NODE.c.id == entry.node_id)
         await connection.execute(change.values(chain_state=settled.chain_state, refusal=None))
         if entry.nonce is not None:
-            await nonces.use(connection, entry.nonce, entry.digest)
-        given = await nonces.give(
+            await use_nonce(connection, entry.nonce, entry.digest)
+        given = await give_nonces(
             connection, entry.node_id, offer.nonces, offer.max_outstanding, entry.received_us, entry.digest
         )
         stored = StoredWindow(
@@ -262,12 +265,12 @@ class Windows:
         """Return those that are offered which the node may use: so many that at most ``max_outstanding`` are unused."""
         async with self._database.write() as connection:
             await _locked_node(connection, node_id)
-            return await nonces.give(connection, node_id, offered, max_outstanding, now_us)
+            return await give_nonces(connection, node_id, offered, max_outstanding, now_us)
 
     async def nonces_given(self, window: StoredWindow, now_us: int) -> tuple[str, ...]:
         """Return the nonces that came with the answer to a window, those that are still unused and good."""
         async with self._database.read() as connection:
-            return await nonces.given(connection, window.node_id, window.digest, now_us)
+            return await nonces_given(connection, window.node_id, window.digest, now_us)
 
     async def allow(self, node_id: str, tenant_id: str) -> bool:
         """Let a node's records be a tenant's, and return whether they could not before. Raises NotFoundError."""

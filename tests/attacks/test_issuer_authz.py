@@ -19,7 +19,7 @@ from did.errors import SignerError
 from did.signers import generate_file_key
 from did.signers.file import file_uri
 from issuer.app import running as running_service
-from issuer.cli import main
+from issuer.command import main
 from issuer.keyring import Keyring
 from issuer.store.errors import NotFoundError
 from schemas import status as status_format

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from issuer.cli import main
+from issuer.command import main
 from schemas import times
 from tests.fakes.issuer import body, node_signer, signed
 from tests.vectors import ROOT

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from did.signers import generate_file_key
-from issuer.cli import main
 from issuer.cli.key_files import new_key
 from issuer.cli.output import Answer, table
 from issuer.cli.program import parser
+from issuer.command import main
 from schemas import times
 from tests.fakes.issuer import node_signer
 from tests.fakes.ports import free_port

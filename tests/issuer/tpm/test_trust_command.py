@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from issuer.cli import main
+from issuer.command import main
 from tests.fakes import tpm_maker as maker
 from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.soft_tpm_site import soft_node

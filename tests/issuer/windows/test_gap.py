@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from issuer.cli import main
+from issuer.command import main
 from issuer.store.errors import ConflictError
 from issuer.windows.gap import accept
 from tests.fakes.issuer import PUBLIC_URL

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from issuer.cli import main
+from issuer.command import main
 from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.window_node import WindowNode, post_window
 

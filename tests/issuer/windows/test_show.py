@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from issuer.cli import main
 from issuer.cli.node_chain import chain_lines
+from issuer.command import main
 from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.soft_tpm_site import send, soft_node
 from tests.fakes.window_node import WindowNode, post_window
