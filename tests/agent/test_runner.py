@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.agent import eventually, loopback_issuer
+from tests.fakes.agent import loopback_issuer
 from tests.fakes.agent_programs import AgentHome, OnTerminal, python
+from tests.fakes.eventually import eventually
 
 WAIT_FOR_SIGNAL = """
 import os, signal, time

@@ -1,7 +1,7 @@
 import threading
 
 from agent.sampler import Sampler
-from tests.fakes.agent import eventually
+from tests.fakes.eventually import eventually
 
 
 class Work:

@@ -4,7 +4,8 @@ from agent.sender import Sender
 from agent.spool import Spool
 from agent.submit import Submitter
 from tests.agent.test_submit import Bench
-from tests.fakes.agent import ScriptedTransport, eventually, issue, problem
+from tests.fakes.agent import ScriptedTransport, issue, problem
+from tests.fakes.eventually import eventually
 
 
 def sender_of(bench, **options):

@@ -10,7 +10,8 @@ from agent.spool import Spool
 from did.errors import SignerError
 from did.signers import generate_file_key
 from schemas.telemetry import decode_telemetry
-from tests.fakes.agent import FakeMeter, HandClock, eventually, new_signer
+from tests.fakes.agent import FakeMeter, HandClock, new_signer
+from tests.fakes.eventually import eventually
 
 SIGNER = new_signer()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -380,16 +379,6 @@ def loopback_issuer(*script: str, answers: dict[str, dict[str, object]] | None =
         issuer.released.set()
         server.shutdown()
         server.server_close()
-
-
-def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
-    """Return whether ``condition`` came true in time."""
-    until_s = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > until_s:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def inference_ids(records: Sequence[bytes]) -> list[str]:

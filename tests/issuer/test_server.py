@@ -15,7 +15,7 @@ from did.documents import parse_document
 from issuer.enrolment import enrolment_input
 from schemas import base64url, strict_json
 from schemas import status as status_format
-from tests.fakes.agent import eventually
+from tests.fakes.eventually import eventually
 from tests.fakes.issuer import node_signer
 from tests.fakes.issuer_server import START_TIMEOUT_S, Server, fresh_record, furnished, post
 from verifier.http.server import why_not_free

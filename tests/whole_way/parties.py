@@ -17,8 +17,8 @@ from agent.clock import SystemClock
 from agent.errors import DaemonError
 from agent.windows.client import ask_status
 from agent.windows.spool import WindowSpool
-from tests.fakes.agent import eventually
 from tests.fakes.agent_programs import GREEN_AGENT
+from tests.fakes.eventually import eventually
 from tests.fakes.issuer_server import Server
 from tests.vectors import ROOT
 from tests.whole_way.witness import Witness

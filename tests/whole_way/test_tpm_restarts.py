@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.fakes.agent import eventually
+from tests.fakes.eventually import eventually
 from tests.whole_way.parties import NODE_ID, Issuer, Node
 
 pytestmark = pytest.mark.timeout(180)

@@ -26,9 +26,9 @@ from agent.windows.client import DaemonSession, ask_status
 from agent.windows.spool import WindowSpool
 from did.signers import open_signer
 from tests.agent.tpm.conftest import manufactured, swtpm  # noqa: F401
-from tests.fakes.agent import eventually
 from tests.fakes.agent_programs import GREEN_AGENT, AgentHome, python
 from tests.fakes.agent_windows import window_issuer
+from tests.fakes.eventually import eventually
 from verifier.attestation.attestation_key import check_attestation_key
 
 pytestmark = pytest.mark.timeout(120)

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from agent.windows.ledger_window import WindowLedger
 from agent.windows.protocol import WorkerStatus
 from agent.windows.server import WorkServer
-from tests.fakes.agent import FakeMeter, HandClock, eventually
+from tests.fakes.agent import FakeMeter, HandClock
+from tests.fakes.eventually import eventually
 
 LIMIT = 40
 

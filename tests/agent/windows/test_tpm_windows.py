@@ -13,8 +13,9 @@ from agent.tpm.pcrs import extend_pcr
 from agent.windows.sign import TpmWindowSigner
 from agent.windows.spooled import clock_in
 from tests.agent.tpm.conftest import manufactured, swtpm  # noqa: F401
-from tests.fakes.agent import WALL, eventually
+from tests.fakes.agent import WALL
 from tests.fakes.agent_windows import Bench, window_issuer
+from tests.fakes.eventually import eventually
 from verifier.attestation.attestation_key import check_attestation_key
 from verifier.attestation.chain_state import AcceptedGap
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.fakes.agent import eventually
+from tests.fakes.eventually import eventually
 from tests.fakes.verifier_program import VerifierProgram
 from verifier.http.server import why_not_free
 
