@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from agent.errors import SettingsError
 from agent.measurement import Counts
-from agent.windows.ledger_window import WindowLedger
+from agent.windows.ledger_window import REMEMBERED_IDS, WindowLedger
 from agent.windows.telemetry import merge, mergeable
 from tests.fakes.agent import WALL, FakeMeter, FakeOccupancy, HandClock
 
@@ -230,14 +230,13 @@ def test_an_id_of_an_earlier_window_is_refused_and_so_is_that_of_a_part_of_long_
     bench.ledger.start("m", "long~3")
 
 
-def test_ids_are_remembered_within_a_bound(monkeypatch):
-    monkeypatch.setattr("agent.windows.ledger_window.REMEMBERED_IDS", 2)
+def test_ids_are_remembered_within_a_bound():
     bench = Bench()
-    for name in ("a", "b", "c"):
-        bench.ledger.stop(bench.ledger.start("m", name))
+    for number in range(REMEMBERED_IDS + 1):
+        bench.ledger.stop(bench.ledger.start("m", f"id-{number}"))
     with pytest.raises(SettingsError, match="was started before"):
-        bench.ledger.start("m", "c")
-    bench.ledger.start("m", "a")
+        bench.ledger.start("m", "id-1")
+    bench.ledger.start("m", "id-0")
 
 
 def test_an_id_that_runs_or_ended_in_this_window_is_refused():

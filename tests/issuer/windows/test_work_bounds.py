@@ -141,13 +141,25 @@ async def forget_receipts(site):
     await store.close()
 
 
-async def test_a_window_of_more_models_than_are_taken_is_refused_by_name(site, monkeypatch):
-    monkeypatch.setattr(plan, "MAX_SHARES", 2)
-    node = WindowNode()
-    records = [one | {"model_id": f"model-{number}"} for number, one in enumerate(node.records(3))]
-    refused = await post_window(site, node.zipped(records))
-    assert (refused.status_code, problem(refused)) == (413, "RESOURCE_LIMIT")
-    assert "3 models and tenants together; at most 2" in refused.json()["detail"]
-    node = WindowNode()
-    records = [one | {"model_id": f"model-{number}"} for number, one in enumerate(node.records(2))]
-    assert (await post_window(site, node.zipped(records))).status_code == 201
+_OTHER_ENERGIES = (
+    "accelerator_idle_mj",
+    "accelerator_loaded_idle_mj",
+    "estimated_mj",
+    "host_cpu_mj",
+    "host_dram_mj",
+    "host_other_mj",
+    "network_mj",
+)
+
+
+async def test_a_window_of_more_models_than_are_taken_is_refused_by_name(site):
+    for count, status in ((plan.MAX_SHARES + 1, 413), (plan.MAX_SHARES, 201)):
+        node = WindowNode()
+        # Small ones: all of them together are what one window may have used.
+        small = node.records(count, accelerator_active_mj=1, **dict.fromkeys(_OTHER_ENERGIES, 0))
+        records = [one | {"model_id": f"model-{number}"} for number, one in enumerate(small)]
+        answer = await post_window(site, node.zipped(records))
+        assert answer.status_code == status, answer.text
+        if status == 413:
+            assert problem(answer) == "RESOURCE_LIMIT"
+            assert "1001 models and tenants together; at most 1000" in answer.json()["detail"]
