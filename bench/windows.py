@@ -15,7 +15,7 @@ from agent.identifiers import uuid7
 from bench.clock import Timing, measure
 from did import jws
 from did.signers.software import SoftwareSigner
-from issuer.windows.reading import place_in
+from issuer.windows.opened import open_window
 from schemas import base64url, digests, jcs, times
 from schemas.receipt import Inclusion, Receipt, build_receipt, parse_receipt
 from schemas.window_header import SOFTWARE_TYP, Accelerator, Boot, WindowHeader, encode_header, window_digest
@@ -149,7 +149,7 @@ def verify_receipt() -> tuple[Timing, Timing]:
     node = Node(0, begin_us(1))
     (made,) = node.windows(1, RECORDS)
     window = check_software_window(made.token, node.signer.public_key, decode_records(made.lines))
-    placed, root = place_in(made.body, 4321), root_of(window.header, window.digest)
+    placed, root = open_window(made.body).place(4321), root_of(window.header, window.digest)
     receipt = Receipt(
         v=1,
         record=placed.record,

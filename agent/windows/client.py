@@ -1,8 +1,9 @@
 """Work measured by the daemon, as a process that runs it sees it. The work never waits for it: milliseconds, once.
 
-A start is sent and, at most, its answer waited for that long; a stop likewise. Where the daemon is late or gone the
-work goes on, and what was running is told as lost: the daemon ends it when the connection ends, so nothing is counted
-twice. For some seconds after that, no new connection is tried.
+A start is sent and, at most, its answer waited for that long; a stop likewise. A daemon that did not answer in time
+is late: what runs is still told to it, so it is counted, but its answers are not waited for until it has caught up.
+Where it stays late for a second, or is gone, the connection ends and with it, at the daemon, what was running on it:
+nothing is counted twice. For some seconds after that, no new connection is tried.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Final, cast
 
@@ -30,6 +32,8 @@ from agent.windows.protocol import Reply, Request, Result, WorkerStatus, line, r
 from schemas.errors import ParsingError
 
 RETRY_AFTER_S: Final = 5.0
+LATE_FOR_S: Final = 1.0
+"""How long answers may be owed: the daemon takes the time of a message when it reads it, and must not be wrong by more."""
 _CHUNK: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
@@ -49,6 +53,7 @@ class DaemonSession:
         self._socket: socket.socket | None = None
         self._received = bytearray()
         self._number = 0
+        self._owed: deque[tuple[int, float]] = deque()
         self._generation = 0
         self._not_before_s = 0.0
         self._born: dict[int, tuple[int, int | None]] = {}
@@ -103,6 +108,8 @@ class DaemonSession:
         """
         with self._lock:
             generation, _ = self._born.pop(id(running), (-1, None))
+            if generation == self._generation:
+                self._catch_up()
             if self._socket is None or generation != self._generation:
                 raise MeasurementError(f"the daemon went away while {running.inference_id} ran: its record is lost")
             request = Request(
@@ -115,10 +122,10 @@ class DaemonSession:
                 requests=counts.requests,
             )
             reply = self._ask(request)
-            if reply is None:
-                # It gets the message when it wakes, or sees the connection end: once either way.
-                self._drop()
-                raise MeasurementError(f"the daemon did not answer in time for {running.inference_id}")
+        if reply is None:
+            # It gets the message when it wakes, or sees the connection end: once either way.
+            detail = "it is told of the work and counts it, unless it ends; there is no figure here"
+            raise MeasurementError(f"the daemon did not answer in time for {running.inference_id}: {detail}")
         if reply.result is None:
             raise MeasurementError(reply.detail or "the daemon gave no figure")
         running.names = [*reply.result.records]
@@ -165,33 +172,54 @@ class DaemonSession:
 
     def _ask(self, request: Request) -> Reply | None:
         """Return the answer, None where there is none in time; where the connection broke it is dropped."""
-        peer = self._socket
-        if peer is None:
+        self._catch_up()
+        if self._socket is None:
             return None
-        until_s = time.monotonic() + self._wait_s
+        waits = not self._owed
         try:
-            peer.settimeout(self._wait_s)
-            peer.sendall(line(request))
-            while True:
+            self._socket.settimeout(self._wait_s if waits else 0.0)
+            self._socket.sendall(line(request))
+        except OSError as error:
+            # Perhaps half a line was sent, and no other can follow that.
+            self._gone(error)
+            return None
+        self._owed.append((request.n or 0, time.monotonic()))
+        return self._answer(request.n or 0, self._wait_s) if waits else None
+
+    def _catch_up(self) -> None:
+        """Take the answers that are owed, without waiting; drop a connection that owes one for too long."""
+        if self._owed:
+            self._answer(self._owed[-1][0], 0.0)
+        if self._owed and time.monotonic() - self._owed[0][1] > LATE_FOR_S:
+            self._gone(TimeoutError(f"no answer for more than {LATE_FOR_S} s"))
+
+    def _answer(self, number: int, wait_s: float) -> Reply | None:
+        """Return the answer to a request, those before it left out; None where it does not come in time."""
+        until_s = time.monotonic() + wait_s
+        try:
+            while self._socket is not None:
                 reply = self._buffered()
-                if reply is not None and reply.n == request.n:
-                    return reply
                 if reply is not None:
+                    while self._owed and self._owed[0][0] <= (reply.n or 0):
+                        self._owed.popleft()
+                    if reply.n == number:
+                        return reply
                     continue
-                left_s = until_s - time.monotonic()
-                if left_s <= 0:
-                    return None
-                peer.settimeout(left_s)
-                chunk = peer.recv(_CHUNK)
+                # 0 asks without waiting.
+                self._socket.settimeout(max(until_s - time.monotonic(), 0.0))
+                chunk = self._socket.recv(_CHUNK)
                 if not chunk:
                     raise ConnectionResetError("the daemon closed the connection")
                 self._received += chunk
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             return None
         except (OSError, ParsingError) as error:
-            _log.warning("the daemon is gone; work is not measured until it is back", extra={"reason": str(error)})
-            self._drop()
-            return None
+            self._gone(error)
+        return None
+
+    def _gone(self, error: Exception) -> None:
+        _log.warning("the daemon is gone; work is not measured until it is back", extra={"reason": str(error)})
+        self._drop()
 
     def _buffered(self) -> Reply | None:
         cut = self._received.find(b"\n")
@@ -205,6 +233,7 @@ class DaemonSession:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._owed.clear()
             self._not_before_s = time.monotonic() + RETRY_AFTER_S
 
 

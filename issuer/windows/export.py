@@ -16,7 +16,7 @@ from issuer.store.records import StoredCredential
 from issuer.store.store import Store
 from issuer.store.window_records import Place, StoredWindow, TenantPlaces
 from issuer.windows.credential import SignedBy, WindowOfRecord, figures_of
-from issuer.windows.reading import lines_in
+from issuer.windows.opened import lines_in
 from schemas import decimals, strict_json
 from schemas.profile import CREDENTIAL_TYPE
 from schemas.window_header import decode_header

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from issuer.store import Store
 from issuer.store.models import CREDENTIAL
 from issuer.store.window_models import INFERENCE, WINDOW
-from issuer.windows.reading import lines_in
+from issuer.windows.opened import lines_in
 from schemas import decimals, digests
 from schemas.receipt import parse_receipt
 from schemas.window_header import WindowHeader, decode_header, window_digest

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from issuer.windows import intake, plan, reading
+from issuer.windows import intake, opened, plan
 from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.site import bearer, problem
 from tests.fakes.window_node import WindowNode, post_window
@@ -49,6 +49,12 @@ def held(monkeypatch):
     yield hold
     for one in made:
         one.released.set()
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch):
+    """No window is kept open, so each reading shows."""
+    monkeypatch.setattr(opened.OpenedWindows, "_keep", lambda *_: None)
 
 
 def beside(site, call, *given):
@@ -94,17 +100,17 @@ async def single(site):
     return issued.json()["evidence"][0]["recordDigest"], receipt.content
 
 
-async def test_a_public_receipt_is_read_and_not_made(any_site, held):
+async def test_a_public_receipt_is_read_and_not_made(any_site, held, nothing_kept):
     leaf, receipt = await single(any_site)
-    hold = held(reading, "place_in", lambda *_: True)
+    hold = held(opened, "open_window", lambda *_: True)
     answer = await any_site.client.get(f"/evidence/{leaf}")
     assert (answer.status_code, answer.content, hold.begun) == (200, receipt, 0)
 
 
-async def test_a_receipt_from_before_they_were_kept_is_made_once_however_many_ask(any_site, held):
+async def test_a_receipt_from_before_they_were_kept_is_made_once_however_many_ask(any_site, held, nothing_kept):
     leaf, receipt = await single(any_site)
     await forget_receipts(any_site)
-    hold = held(reading, "place_in", lambda *_: True)
+    hold = held(opened, "open_window", lambda *_: True)
     asked = [beside(any_site, fetched, f"/evidence/{leaf}") for _ in range(6)]
     assert await asyncio.to_thread(hold.entered.acquire, timeout=10)
     hold.released.set()
@@ -113,11 +119,11 @@ async def test_a_receipt_from_before_they_were_kept_is_made_once_however_many_as
     assert hold.begun == 1
 
 
-async def test_a_tenants_receipts_are_made_one_at_a_time(site, held):
+async def test_a_tenants_receipts_are_made_one_at_a_time(site, held, nothing_kept):
     node = WindowNode()
     records = node.records()
     assert (await post_window(site, node.zipped(records))).status_code == 201
-    hold = held(reading, "place_in", lambda *_: True)
+    hold = held(opened, "open_window", lambda *_: True)
     path = f"/api/v1/receipt/{records[0]['inference_id']}"
     asked = [beside(site, fetched, path) for _ in range(4)]
     assert await asyncio.to_thread(hold.entered.acquire, timeout=10)
