@@ -14,9 +14,8 @@ import msgspec
 
 from contexts import green_compute, pinned
 from issuer.addresses import Addresses
-from issuer.carbon import table
 from issuer.carbon.account import EnergyClaim, Facility
-from issuer.carbon.table import Intensity
+from issuer.carbon.factor import GridFactor
 from issuer.intake import AcceptedTelemetry
 from issuer.store.records import Reserved, TenantRecord
 from schemas import decimals, json_schema, times
@@ -129,9 +128,7 @@ def _subject(claim: EnergyClaim, accepted: AcceptedTelemetry, assignment: Assign
         "periodEnd": times.render_claim(record.timestamp),
         "durationSeconds": _optional(record.duration_s),
         **_energy(claim),
-        **carbon_claims(claim.intensity, claim.operational_emissions_gco2e),
-        # An annual average is published once and for all: there is nothing to wait for.
-        "claimStatus": "final",
+        **carbon_claims(claim.grid, claim.operational_emissions_gco2e),
         "measurementMethod": accepted.measurement_method,
         "assurance": accepted.assurance,
     }
@@ -156,18 +153,20 @@ def facility_claims(facility: Facility | None, energy_kwh: Decimal) -> dict[str,
     }
 
 
-def carbon_claims(intensity: Intensity, operational_emissions_gco2e: Decimal) -> dict[str, str | None]:
-    """Return the claims of an annual factor, and of the emissions that it gives."""
+def carbon_claims(grid: GridFactor, operational_emissions_gco2e: Decimal) -> dict[str, str | None]:
+    """Return the claims of a factor, of the emissions that it gives, and whether they are the last word."""
     return {
-        "gridRegion": intensity.region,
-        "carbonIntensityGco2ePerKwh": decimals.render(intensity.gco2e_per_kwh),
-        "carbonIntensitySource": intensity.source,
-        "carbonIntensityYear": str(intensity.year),
-        "carbonIntensityGranularity": table.GRANULARITY,
-        "carbonIntensityTier": intensity.tier,
-        "emissionFactorType": intensity.factor_type,
-        "ipccCharacterizationFactors": intensity.characterization_factors,
+        "gridRegion": grid.region,
+        "carbonIntensityGco2ePerKwh": decimals.render(grid.gco2e_per_kwh),
+        "carbonIntensitySource": grid.source,
+        "carbonIntensityYear": None if grid.year is None else str(grid.year),
+        "gridDataDigest": grid.grid_data_digest,
+        "carbonIntensityGranularity": grid.granularity,
+        "carbonIntensityTier": grid.tier,
+        "emissionFactorType": grid.factor_type,
+        "ipccCharacterizationFactors": grid.characterization_factors,
         "operationalEmissionsGco2e": decimals.render(operational_emissions_gco2e),
+        "claimStatus": grid.claim_status,
     }
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from issuer import credential, generic, intake, prepare
 from issuer.addresses import Addresses
-from issuer.carbon import table
+from issuer.carbon import factor, table
 from issuer.carbon.account import EnergyClaim, account
 from issuer.clock import Clock
 from issuer.completion import Completion, Resumed
@@ -167,7 +167,7 @@ class Issuance:
         intake.check_plausible(accepted)
         # Without a key that works nothing is reserved: the node keeps its record and sends it again.
         key = await self._keyring.active(tenant.issuer_slug)
-        claim = account(accepted.record, accepted.node, table.find(accepted.node.grid_region))
+        claim = account(accepted.record, accepted.node, factor.of_table(table.find(accepted.node.grid_region)))
         date = credential.issuance_date(now, accepted.record.timestamp)
         # Nothing is reserved for a record that is sent again later anyway.
         self._completion.waiting.check(date, accepted.node.id)
@@ -246,7 +246,7 @@ def _reservation(accepted: AcceptedTelemetry, claim: EnergyClaim, tenant: Tenant
         model_id=record.model_id,
         energy_kwh=decimals.render(claim.energy_kwh),
         operational_emissions_gco2e=decimals.render(claim.operational_emissions_gco2e),
-        emission_factor_type=claim.intensity.factor_type,
+        emission_factor_type=claim.grid.factor_type,
         assurance=accepted.assurance,
         simulated=accepted.simulated,
         record_digest=accepted.posted.record_digest,

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from issuer.carbon.table import Intensity
+from issuer.carbon.factor import GridFactor
 from issuer.store.records import NodeRecord
 from schemas import decimals
 from schemas.telemetry import TelemetryRecord
@@ -31,11 +31,11 @@ class EnergyClaim(msgspec.Struct, frozen=True, kw_only=True):
     accelerator_active_kwh: Decimal
     facility: Facility | None
     energy_kwh: Decimal
-    intensity: Intensity
+    grid: GridFactor
     operational_emissions_gco2e: Decimal
 
 
-def account(record: TelemetryRecord, node: NodeRecord, intensity: Intensity) -> EnergyClaim:
+def account(record: TelemetryRecord, node: NodeRecord, grid: GridFactor) -> EnergyClaim:
     """Return the claim of one record under the factor of its node's grid region.
 
     The posted energy is first brought to the grain of the format, whole millijoules (half-even): a
@@ -50,8 +50,8 @@ def account(record: TelemetryRecord, node: NodeRecord, intensity: Intensity) -> 
         accelerator_active_kwh=active_kwh,
         facility=facility,
         energy_kwh=energy_kwh,
-        intensity=intensity,
-        operational_emissions_gco2e=decimals.multiply(energy_kwh, intensity.gco2e_per_kwh),
+        grid=grid,
+        operational_emissions_gco2e=decimals.multiply(energy_kwh, grid.gco2e_per_kwh),
     )
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from issuer.carbon.account import Facility, facility_of
-from issuer.carbon.table import Intensity
+from issuer.carbon.factor import GridFactor
 from issuer.store.records import NodeRecord
 from schemas import decimals
 from schemas.window_header import WindowHeader
@@ -37,7 +37,7 @@ class WindowClaim(msgspec.Struct, frozen=True, kw_only=True):
     boundaries: Boundaries
     facility: Facility | None
     energy_kwh: Decimal
-    intensity: Intensity
+    grid: GridFactor
     operational_emissions_gco2e: Decimal
 
 
@@ -53,7 +53,7 @@ def boundaries_of(signed: WindowHeader | WindowRecord) -> Boundaries:
     )
 
 
-def account_window(header: WindowHeader, node: NodeRecord, intensity: Intensity) -> WindowClaim:
+def account_window(header: WindowHeader, node: NodeRecord, grid: GridFactor) -> WindowClaim:
     """Return the claim of one window under the factor of its node's grid region."""
     boundaries = boundaries_of(header)
     facility = facility_of(boundaries.it_kwh, node)
@@ -62,8 +62,8 @@ def account_window(header: WindowHeader, node: NodeRecord, intensity: Intensity)
         boundaries=boundaries,
         facility=facility,
         energy_kwh=energy_kwh,
-        intensity=intensity,
-        operational_emissions_gco2e=decimals.multiply(energy_kwh, intensity.gco2e_per_kwh),
+        grid=grid,
+        operational_emissions_gco2e=decimals.multiply(energy_kwh, grid.gco2e_per_kwh),
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from issuer import credential
 from issuer.addresses import Addresses
-from issuer.carbon import table
+from issuer.carbon import factor, table
 from issuer.carbon.window import WindowClaim, account_window
 from issuer.credential import Assignment, ContextForm
 from issuer.store.records import NodeRecord, Reservation, Reserved, TenantRecord
@@ -84,7 +84,7 @@ class Making:
             node_id=header.node_id,
             energy_kwh=decimals.render(claim.energy_kwh),
             operational_emissions_gco2e=decimals.render(claim.operational_emissions_gco2e),
-            emission_factor_type=claim.intensity.factor_type,
+            emission_factor_type=claim.grid.factor_type,
             assurance=self.entry.assurance,
             simulated=self.entry.assurance == "simulated",
             record_digest=self.entry.evidence_digest,
@@ -147,7 +147,7 @@ def make(signed: SignedWindow, own: TenantRecord, others: Sequence[TenantRecord]
     node, header = signed.node, signed.window.header
     assurance = "simulated" if node.simulated or header.simulated else (node.attestation or "software")
     plan = make_plan(records.records, node, (*others, own))
-    claim = account_window(header, node, table.find(node.grid_region))
+    claim = account_window(header, node, factor.of_table(table.find(node.grid_region)))
     making = Making(
         signed=signed,
         records=records,
@@ -171,7 +171,7 @@ def _shares(
         records.records,
         known,
         pue=None if claim.facility is None else claim.facility.pue,
-        intensity=claim.intensity,
+        grid=claim.grid,
         simulated=assurance == "simulated",
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from issuer.carbon.table import Intensity
+from issuer.carbon.factor import GridFactor
 from issuer.errors import WindowTooLargeError
 from issuer.store.records import NodeRecord, TenantRecord
 from issuer.store.window_records import Place, Share, TenantPlaces
@@ -96,7 +96,7 @@ def shares_of(
     known: AbstractSet[int],
     *,
     pue: Decimal | None,
-    intensity: Intensity,
+    grid: GridFactor,
     simulated: bool,
 ) -> list[Share]:
     """Return each tenant's and model's part: exactly the sum of what single credentials of its inferences would say.
@@ -116,8 +116,8 @@ def shares_of(
                 model_id=model_id,
                 count=len(counted),
                 energy_kwh=decimals.render(energy_kwh),
-                operational_emissions_gco2e=decimals.render(decimals.multiply(energy_kwh, intensity.gco2e_per_kwh)),
-                emission_factor_type=intensity.factor_type,
+                operational_emissions_gco2e=decimals.render(decimals.multiply(energy_kwh, grid.gco2e_per_kwh)),
+                emission_factor_type=grid.factor_type,
                 simulated=simulated,
             )
         )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contexts import green_compute
 from issuer import credential, intake, prepare
-from issuer.carbon import table
+from issuer.carbon import factor, table
 from issuer.carbon.account import account
 from issuer.credential import Assignment
 from issuer.errors import ImplausibleEnergyError
@@ -41,7 +41,7 @@ ASSIGNMENT = Assignment(
 
 def built(raw: bytes, node: NodeRecord, **changes: object) -> JsonObject:
     accepted = AcceptedTelemetry(parse_telemetry(raw), node)
-    claim = account(accepted.record, node, table.find(node.grid_region))
+    claim = account(accepted.record, node, factor.of_table(table.find(node.grid_region)))
     return credential.build(claim, accepted, msgspec.structs.replace(ASSIGNMENT, **changes))
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.carbon import table
+from issuer.carbon import factor, table
 from issuer.carbon.account import EnergyClaim, account
 from schemas import decimals
 from schemas.telemetry import read_record
@@ -15,7 +15,7 @@ SIGNATURE = {"signature": "A" * 86}
 
 def claim_of(energy_kwh: object, region: str = "CAMX", **node: object) -> EnergyClaim:
     record = read_record(fakes.body(energy_kwh=energy_kwh) | SIGNATURE)
-    return account(record, fakes.node(**node), table.find(region))
+    return account(record, fakes.node(**node), factor.of_table(table.find(region)))
 
 
 def test_the_figures_of_the_format_come_out() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.carbon import table
+from issuer.carbon import factor, table
 from issuer.carbon.window import boundaries_of
 from issuer.store.records import TenantRecord
 from issuer.windows.plan import make_plan, shares_of, told
@@ -17,7 +17,7 @@ from tests.fakes.soft_tpm import canonical, record
 
 OWN = TenantRecord(id="acme", issuer_slug="root", name="Acme", subject="did:web:acme.example", created_us=0)
 OTHER = TenantRecord(id="umbra", issuer_slug="root", name="Umbra", subject=None, created_us=0)
-CAMX = table.find("CAMX")
+CAMX = factor.of_table(table.find("CAMX"))
 
 
 def read(number, **changes):
@@ -26,7 +26,7 @@ def read(number, **changes):
 
 def shares(records, pue=None, known=frozenset()):
     plan = make_plan(records, node(), [OTHER, OWN])
-    return shares_of(plan, records, known, pue=pue, intensity=CAMX, simulated=False)
+    return shares_of(plan, records, known, pue=pue, grid=CAMX, simulated=False)
 
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(ENERGIES, st.integers(0, 10**12))), min_size=1, max_size=5))
