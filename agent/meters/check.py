@@ -16,7 +16,7 @@ from msgspec import Struct, to_builtins
 
 from agent.clock import Clock, SystemClock
 from agent.config import Settings
-from agent.measurement import Measurement, Stamp, Totals, close
+from agent.measurement import STUCK_NS, Measurement, Stamp, Totals, close
 from agent.meters.choose import survey
 from agent.meters.protocol import Meter, Reading
 from agent.span import between
@@ -67,6 +67,10 @@ def _result(
     meter: Meter, measured: Measurement, totals: Totals, readings: Sequence[Reading], costs_ns: Sequence[int]
 ) -> Check:
     steps_ns = ticks_ns(readings)
+    flags = set(measured.flags)
+    # A node's meter is a BMC, which renews its figures when it likes.
+    if meter.scope != "node" and _longest_still_ns(readings) >= STUCK_NS:
+        flags.add("counter-stuck")
     return Check(
         device=meter.device,
         model=meter.model,
@@ -78,7 +82,7 @@ def _result(
         mean_power_mw=measured.energy_mj * 1_000_000 // max(measured.duration_us, 1),
         tick_us=_median(steps_ns) // 1000 if steps_ns else None,
         cost_us=_median(costs_ns) // 1000,
-        flags=tuple(sorted(measured.flags)),
+        flags=tuple(sorted(flags)),
     )
 
 
@@ -86,6 +90,16 @@ def ticks_ns(readings: Sequence[Reading]) -> list[int]:
     """Return the times between changes of the counter, in ns, from the second change on."""
     changes = [now.boottime_ns for last, now in pairwise(readings) if now.energy_mj != last.energy_mj]
     return [now - last for last, now in pairwise(changes)]
+
+
+def _longest_still_ns(readings: Sequence[Reading]) -> int:
+    """Return the longest time, in ns, in which the counter stood still."""
+    longest_ns, moved_ns = 0, readings[0].boottime_ns
+    for last, now in pairwise(readings):
+        if now.energy_mj != last.energy_mj:
+            moved_ns = now.boottime_ns
+        longest_ns = max(longest_ns, now.boottime_ns - moved_ns)
+    return longest_ns
 
 
 def _median(values: Sequence[int]) -> int:

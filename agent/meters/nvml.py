@@ -2,6 +2,9 @@
 
 The counter (mJ since the driver was loaded, Volta and newer) ticks about every 100 ms. It restarts when the driver
 reloads or the device is reset, and "unsupported" is an error code, never 0.
+
+On a superchip (Grace Hopper) there are several counters: of the GPU, and of the module with CPU and memory. Which of
+them the plain counter is, is asked, not assumed (field 191 with a scope), because a module's holds the host's too.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from agent.meters.visible import Gpu, select
 
 UNSUPPORTED: Final = frozenset({3, 4, 13})
 """NVML_ERROR_NOT_SUPPORTED, _NO_PERMISSION, _FUNCTION_NOT_FOUND: this figure does not exist here, others may."""
+
+_FIELD_ENERGY: Final = 191
+_SCOPE_GPU, _SCOPE_MODULE = 0, 1
 
 _UNINITIALIZED, _NO_PERMISSION, _DRIVER_NOT_LOADED, _LIBRARY_NOT_FOUND, _VERSION_MISMATCH = 1, 4, 9, 12, 18
 
@@ -106,9 +112,8 @@ def code_of(error: Exception) -> int:
 
 
 class NvmlMeter:
-    """One GPU: counter, power and utilization, each where the GPU has it."""
+    """One GPU: counter, power, utilization and whether a process holds it, each where the GPU has it."""
 
-    scope: Scope = "gpu"
     simulated = False
 
     def __init__(self, library: Library, gpu: Gpu, clock: Clock) -> None:
@@ -126,6 +131,7 @@ class NvmlMeter:
         self._has_counter = first.energy_mj is not None
         if not self._has_counter and first.power_mw is None:
             raise MeterUnavailableError(f"{gpu.name} ({gpu.uuid}) reports neither energy nor power")
+        self.scope: Scope = scope_of(library.nvml, self._handle) if self._has_counter else "gpu"
         library.take()
 
     @property
@@ -167,6 +173,8 @@ class NvmlMeter:
             stamp_ns, wall_ns = self._clock.boottime_ns(), self._clock.wall_ns()
             power_mw = self._figure("power", lambda: nvml.nvmlDeviceGetPowerUsage(handle))
             utilization = self._figure("utilization", lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+            # Who holds it is asked only while it does nothing: that is all that it decides, and it costs most.
+            held = None if utilization else self._holders(handle)
         except nvml.NVMLError as error:
             self._library.mark_stale()
             raise ReadingFailedError(f"NVML gave no reading of {self._gpu.uuid}: {error}") from error
@@ -177,6 +185,7 @@ class NvmlMeter:
             energy_mj=energy_mj,
             power_mw=power_mw,
             utilization_percent=utilization,
+            held=None if held is None else held > 0,
             epoch=self._epoch,
         )
 
@@ -192,6 +201,9 @@ class NvmlMeter:
             self._missing.clear()
         return self._handle
 
+    def _holders(self, handle: Any) -> int | None:
+        return self._figure("processes", lambda: len(self._library.nvml.nvmlDeviceGetComputeRunningProcesses(handle)))
+
     def _figure(self, figure: str, ask: Callable[[], int]) -> int | None:
         if figure in self._missing:
             return None
@@ -202,6 +214,23 @@ class NvmlMeter:
                 raise
             self._missing.add(figure)
             return None
+
+
+def scope_of(nvml: Nvml, handle: Any) -> Scope:
+    """Return what the GPU's plain counter covers: "module" where it is nearer to the module's than to the GPU's.
+
+    Only superchips tell the two apart; every other GPU has no counter of a module.
+    """
+    try:
+        counter_mj = int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+        wanted = [(_FIELD_ENERGY, _SCOPE_GPU), (_FIELD_ENERGY, _SCOPE_MODULE)]
+        gpu, module = nvml.nvmlDeviceGetFieldValues(handle, wanted)
+    except nvml.NVMLError:
+        return "gpu"
+    if gpu.nvmlReturn or module.nvmlReturn or not module.value.ullVal:
+        return "gpu"
+    nearer = abs(counter_mj - module.value.ullVal) < abs(counter_mj - gpu.value.ullVal)
+    return "module" if nearer else "gpu"
 
 
 def discover(

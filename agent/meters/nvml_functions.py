@@ -49,3 +49,11 @@ class Nvml(Protocol):
     def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any:  # noqa: N802 - the vendor's name
         """Return an object whose ``gpu`` is a percentage."""
         ...
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any) -> Any:  # noqa: N802 - the vendor's name
+        """Return the processes with a compute context on the GPU, each with ``pid``."""
+        ...
+
+    def nvmlDeviceGetFieldValues(self, handle: Any, fieldIds: Any) -> Any:  # noqa: N802, N803 - the vendor's names
+        """Return a value for each pair of field and scope, with ``nvmlReturn`` and ``value.ullVal``."""
+        ...

@@ -88,6 +88,7 @@ class IntegratingMeter:
             energy_mj=self._twice_total // (2 * NS_PER_S),
             power_mw=sample.power_mw,
             utilization_percent=sample.utilization_percent,
+            held=sample.held,
             estimated_mj=self._twice_estimated // (2 * NS_PER_S),
         )
 

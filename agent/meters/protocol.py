@@ -9,6 +9,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 Method: TypeAlias = Literal["modelled", "partition-estimate", "integrated", "counter", "metered"]
 Unit: TypeAlias = Literal["mJ", "mW"]
 Scope: TypeAlias = Literal["gpu", "module", "package", "node"]
+Boundary: TypeAlias = Literal["cpu", "dram", "node"]
+"""What a host's meter covers: CPU packages, memory, or the whole node with all that is in it."""
 
 METHODS: Final[tuple[Method, ...]] = ("modelled", "partition-estimate", "integrated", "counter", "metered")
 """From the lowest grade of evidence to the highest (FORMATS.md "measurementMethod")."""
@@ -35,6 +37,7 @@ class Reading:
         energy_mj: counter in mJ since an origin of its own; it belongs to ``epoch``.
         power_mw: power in mW (NVML: a 1 s average on Ampere and newer).
         utilization_percent: share of time with work on the device, 0 to 100, where known.
+        held: whether a compute process holds the device, None where that is not known.
         epoch: changes when the counter may have started anew (driver reloaded, device reset).
         estimated_mj: running total of the part of ``energy_mj`` that was filled in, not measured.
     """
@@ -45,6 +48,7 @@ class Reading:
     energy_mj: int | None = None
     power_mw: int | None = None
     utilization_percent: int | None = None
+    held: bool | None = None
     epoch: int = 0
     estimated_mj: int = 0
 
@@ -102,6 +106,19 @@ class Meter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HostMeter:
+    """A meter of the host and its boundary. ``has_accelerators``: a node's figure holds theirs too, as it mostly does.
+
+    ``moves``: whether its counter moves within a second, so that one that stands still is stuck.
+    """
+
+    boundary: Boundary
+    meter: Meter
+    has_accelerators: bool = True
+    moves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Unavailable:
     """A meter that cannot be used: which, why, and what would bring it.
 
@@ -120,3 +137,12 @@ class Inventory:
 
     meters: tuple[Meter, ...] = ()
     unavailable: tuple[Unavailable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostInventory:
+    """What was found of the host's meters; ``unused`` can be read, and is counted only where it is asked for by name."""
+
+    meters: tuple[HostMeter, ...] = ()
+    unavailable: tuple[Unavailable, ...] = ()
+    unused: tuple[HostMeter, ...] = ()

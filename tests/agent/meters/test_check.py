@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from agent.errors import ReadingFailedError
@@ -52,6 +54,30 @@ def test_a_counter_that_does_not_move_has_no_tick_and_is_flagged():
 
     assert found.tick_us is None
     assert found.flags == ("counter-stuck",)
+
+
+class StumblingMeter(TickingMeter):
+    """A counter that stands still from the 3rd second to the 5th, and then has it all."""
+
+    def read(self):
+        reading = super().read()
+        second = self._clock.boottime_ns() // 10**9 - 1000
+        return replace(reading, energy_mj=(1000 * 10 + 29) * 30_000) if 3 <= second < 5 else reading
+
+
+def test_a_counter_that_stands_still_for_a_second_in_between_is_flagged():
+    clock = HandClock()
+
+    assert checked(clock, StumblingMeter(clock), 8).flags == ("counter-stuck",)
+    assert checked(clock, TickingMeter(clock), 8).flags == ()
+
+
+def test_a_bmc_renews_its_figures_when_it_likes():
+    clock = HandClock()
+    meter = StumblingMeter(clock)
+    meter.scope = "node"
+
+    assert checked(clock, meter, 8).flags == ()
 
 
 def test_a_meter_that_breaks_meanwhile_is_an_error_and_no_figure():

@@ -61,6 +61,51 @@ def test_power_and_utilization_may_be_missing_beside_a_counter(clock):
     assert (reading.power_mw, reading.utilization_percent) == (None, None)
 
 
+def test_an_idle_gpu_says_whether_a_compute_process_holds_it(clock):
+    gpu = FakeGpu(utilization=0, processes=2)
+    (meter,) = meters_of(clock, gpu).meters
+    assert meter.read().held is True
+    gpu.processes = 0
+    assert meter.read().held is False
+
+
+@pytest.mark.parametrize("code", [NOT_SUPPORTED, NO_PERMISSION])
+def test_where_processes_are_not_told_nobody_knows_who_holds_it(clock, code):
+    reading = meters_of(clock, FakeGpu(utilization=0, processes_error=code)).meters[0].read()
+
+    assert reading.energy_mj == 1_000_000
+    assert reading.held is None
+
+
+def test_who_holds_a_gpu_is_not_asked_while_it_works(clock):
+    (meter,) = meters_of(clock, FakeGpu(utilization=5, processes_error=GPU_IS_LOST)).meters
+
+    assert meter.read().held is None
+
+
+def test_where_utilization_is_not_told_the_processes_are(clock):
+    gpu = FakeGpu(utilization_error=NOT_SUPPORTED, processes=0)
+    reading = meters_of(clock, gpu).meters[0].read()
+
+    assert (reading.utilization_percent, reading.held) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("scoped_mj", "scope"),
+    [
+        ({}, "gpu"),
+        ({0: 1_000_020}, "gpu"),
+        ({0: 1_000_020, 1: 1_900_000}, "gpu"),
+        ({0: 600_000, 1: 1_000_020}, "module"),
+        ({0: 1_000_020, 1: 0}, "gpu"),
+    ],
+)
+def test_a_superchips_counter_is_of_what_it_is_nearest_to(clock, scoped_mj, scope):
+    (meter,) = meters_of(clock, FakeGpu(energy_mj=1_000_000, scoped_mj=scoped_mj)).meters
+
+    assert meter.scope == scope
+
+
 def test_a_gpu_with_neither_counter_nor_power_is_named_with_the_reason(clock):
     bare = FakeGpu(uuid="GPU-bare", energy_error=NOT_SUPPORTED, power_error=NOT_SUPPORTED)
     found = meters_of(clock, bare, FakeGpu(uuid="GPU-good"))
@@ -193,6 +238,6 @@ def test_the_installed_binding_has_what_the_protocol_asks_for():
     library = nvml.load()
 
     wanted = [name for name in vars(Nvml) if name.startswith("nvml")]
-    assert len(wanted) == 10
+    assert len(wanted) == 12
     assert all(callable(getattr(library, name)) for name in wanted)
     assert issubclass(library.NVMLError, Exception)
