@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import intake, windows
+from bench import agent_cost, attribution, intake, windows
 from bench.clock import Timing
 from bench.credential import Bench
 
@@ -33,6 +33,8 @@ def main() -> None:
         "verify_receipt": whole,
     }
     accepted = intake.records_per_second()
+    daemon = agent_cost.agent_cost()
+    shared = attribution.show(60.0, [1, 2, 3])
     ratios = {
         "issue_over_bare": timings["issue"].times_of(timings["bare_sign"]),
         "verify_over_bare": timings["verify_proof"].times_of(timings["bare_verify"]),
@@ -50,6 +52,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name.replace('_', ' ')}: {value:,}")
     print(f"({intake.measured()})")
+    print(f"the daemon costs {daemon.percent_of_a_core} % of a core ({agent_cost.measured(daemon)})")
     RESULTS.write_text(
         json.dumps(
             {
@@ -62,6 +65,9 @@ def main() -> None:
                 **ratios,
                 **figures,
                 "records_accepted_measured": intake.measured(),
+                "daemon_percent_of_a_core": daemon.percent_of_a_core,
+                "daemon_measured": agent_cost.measured(daemon),
+                "attribution_median_error_percent": shared,
             },
             indent=1,
         )

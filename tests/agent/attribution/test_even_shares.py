@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.attribution import even_shares
+from agent.attribution.shares import even_shares
 
 MJ = st.integers(0, 10**15)
 

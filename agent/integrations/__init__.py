@@ -1,0 +1,1 @@
+"""Where engines meet the agent: a log of steps, and what feeds it."""
