@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 
 from agent.cli.call import Call
-from agent.windows.daemon import open_daemon
+from agent.contact import read
+from agent.errors import SettingsError
+from agent.listen_address import read_address
+from agent.sums import Observed
+from agent.windows.daemon import Daemon, open_daemon
 from agent.windows.server_address import socket_path
 
 
@@ -27,5 +34,33 @@ def daemon(call: Call) -> int:
             f"workloads at {socket_path(call.settings, call.home)}",
             flush=True,
         )
-        running.run(stop)
+        with _watched(call, running):
+            running.run(stop)
     return 0
+
+
+@contextlib.contextmanager
+def _watched(call: Call, running: Daemon) -> Iterator[None]:
+    """Answer Prometheus meanwhile, where that is asked for. Raises SettingsError where nothing can listen there."""
+    where = call.options.metrics or call.settings.metrics
+    if not where:
+        yield
+        return
+    # Imported when asked for: most daemons are not watched.
+    try:
+        from agent.prometheus import MetricsServer
+    except ModuleNotFoundError as error:
+        raise SettingsError("metrics need prometheus_client: pip install 'green-compute-oracle[agent]'") from error
+
+    def observe() -> Observed:
+        acknowledged = read(call.home.window_contact_file).acknowledged
+        return replace(running.observed(), acknowledged=acknowledged)
+
+    host, port = read_address(where, "metrics")
+    server = MetricsServer(host, port, observe)
+    url = f"http://[{host}]" if ":" in host else f"http://{host}"
+    print(f"green-agent: metrics at {url}:{server.address[1]}/metrics", flush=True)
+    try:
+        yield
+    finally:
+        server.close()

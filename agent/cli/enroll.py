@@ -11,7 +11,7 @@ from agent.cli.call import Call
 from agent.clock import SystemClock
 from agent.config import check_issuer
 from agent.enrol import enrol, open_or_make_key, save_enrolment
-from agent.errors import MeterUnavailableError, SettingsError
+from agent.errors import DaemonRunsError, MeterUnavailableError, SettingsError
 from agent.meters.choose import choose
 from agent.retry import printable
 from agent.transport import HttpTransport
@@ -76,19 +76,26 @@ def is_attestation_key(uri: str) -> bool:
 def _enroll_tpm(call: Call, issuer: str, token: str) -> int:
     from agent.tpm.address import parse
     from agent.tpm_enrol import enrol_tpm, save_tpm_enrolment
+    from agent.windows.spool import measuring
 
     options, chain_pcr = call.options, call.settings.chain_pcr
     transport = HttpTransport(issuer)
     try:
-        node = enrol_tpm(
-            transport,
-            token,
-            call.home,
-            SystemClock(),
-            uri=options.key,
-            scheme=parse(options.key).scheme or "ecdsa",
-            chain_pcr=chain_pcr,
-        )
+        # The chain begins anew where the issuer says, and a daemon that runs would go on where it was.
+        with measuring(call.home.windows):
+            node = enrol_tpm(
+                transport,
+                token,
+                call.home,
+                SystemClock(),
+                uri=options.key,
+                scheme=parse(options.key).scheme or "ecdsa",
+                chain_pcr=chain_pcr,
+            )
+    except DaemonRunsError as error:
+        raise SettingsError(
+            "a daemon of this home is running, with the key that it has now: stop it, enroll, start it again"
+        ) from error
     finally:
         transport.close()
     save_tpm_enrolment(

@@ -16,10 +16,13 @@ from agent.errors import SettingsError
 from agent.retry import TAKEN
 from agent.runner import Ran
 from agent.runner import run as run_measured
-from agent.session import open_submitter
+from agent.session import Measurer, open_submitter
+from agent.unmeasured import NotMeasured, UnmeasuredBook, why
 from agent.windows.choose import open_measurer
 from agent.windows.client import DaemonSession
+from agent.windows.work import check_names
 from schemas import decimals
+from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
 
 
@@ -35,7 +38,14 @@ def run(call: Call) -> int:
     if not work:
         raise SettingsError("which command? green-agent run --model ID -- CMD")
     settings = _settings(call)
-    session = open_measurer(settings, call.home, call.environment, background=False)
+    # What cannot be is refused before anything runs, also where nothing is going to measure it.
+    check_names(options.model or Path(work[0]).name, options.inference_id or "none", options.tenant)
+    try:
+        session = _open(settings, call)
+    except GreenError as error:
+        if not settings.strict or isinstance(error, SettingsError):
+            raise
+        raise SettingsError(f"not started, since it cannot be measured: {why(error)}") from error
     by_daemon = isinstance(session, DaemonSession)
     wait_s = settings.run_submit_s if options.wait is None else options.wait
     try:
@@ -45,6 +55,7 @@ def run(call: Call) -> int:
             options.model or Path(work[0]).name,
             options.inference_id,
             tenant_id=options.tenant,
+            strict=settings.strict,
             submitter=lambda sleep: open_submitter(settings, call.home, SystemClock(), sleep),
             # What the daemon measured is in its window, and it sends that.
             send_within_s=0.0 if by_daemon else wait_s,
@@ -54,10 +65,27 @@ def run(call: Call) -> int:
         return cannot_start(error)
     finally:
         session.close()
+    if ran.unmeasured:
+        book = UnmeasuredBook(call.home.unmeasured_file, SystemClock())
+        book.note(ran.unmeasured)
+        book.flush()
     _tell(ran, settings, call, by_daemon=by_daemon)
     if options.summary:
         _summarize(ran, Path(options.summary))
     return exit_like(ran.ended)
+
+
+def _open(settings: Settings, call: Call) -> Measurer:
+    """Return what measures the command. Raises SettingsError, and with ``strict`` whatever keeps it from being measured."""
+    try:
+        return open_measurer(settings, call.home, call.environment, background=False)
+    except SettingsError:
+        raise
+    except Exception as error:
+        if settings.strict:
+            raise
+        print(f"green-agent: the command runs and is NOT MEASURED: {why(error)}", file=sys.stderr)
+        return NotMeasured(why(error), SystemClock())
 
 
 def _settings(call: Call) -> Settings:
@@ -67,6 +95,11 @@ def _settings(call: Call) -> Settings:
         settings = msgspec.structs.replace(settings, gpus=tuple(options.gpu))
     if options.meter:
         settings = msgspec.structs.replace(settings, meter=options.meter)
+    if options.strict:
+        settings = msgspec.structs.replace(settings, strict=True)
+    # The command starts once, and is worth a moment's wait.
+    wait_s = max(settings.daemon_wait_s, settings.run_daemon_wait_s)
+    settings = msgspec.structs.replace(settings, daemon_wait_s=wait_s)
     # The daemon measures what it was told to measure: other devices are this process's own affair.
     if (options.gpu or options.meter) and settings.mode == "auto":
         settings = msgspec.structs.replace(settings, mode="direct")
@@ -75,6 +108,9 @@ def _settings(call: Call) -> Settings:
 
 def _tell(ran: Ran, settings: Settings, call: Call, *, by_daemon: bool) -> None:
     lines = list(ran.problems)
+    if ran.unmeasured:
+        counted = "green-agent status counts it; --strict starts nothing that cannot be measured"
+        lines.append(f"{ran.inference_id} was NOT MEASURED: {ran.unmeasured} ({counted})")
     if ran.sent is not None:
         lines += [f"refused: {reason}" for _, reason in ran.sent.rejected]
     if not call.options.quiet and ran.result is not None:
@@ -114,7 +150,8 @@ def _summarize(ran: Ran, path: Path) -> None:
         "signal": ran.ended.signal,
         "records": [*ran.records],
         "acknowledged": [*ran.sent.acknowledged] if ran.sent is not None else [],
-        "problems": [*ran.problems],
+        "measured": result is not None,
+        "problems": [*ran.problems, *([ran.unmeasured] if ran.unmeasured else [])],
     }
     if result is not None:
         summary |= {
