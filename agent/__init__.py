@@ -11,15 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.api import measure
+    from agent.api import current, measure
 
-__all__ = ["measure"]
+__all__ = ["current", "measure"]
 
 
 def __getattr__(name: str) -> object:
     # On first use: the meters and the verifier's formats alone need neither threads nor a session.
-    if name == "measure":
-        from agent.api import measure
+    if name in __all__:
+        from agent import api
 
-        return measure
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

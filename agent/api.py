@@ -12,36 +12,39 @@ Where the daemon measures, a record can say whose the work is and how many token
         answer = model.generate(prompt)
         measured.input_tokens, measured.output_tokens = answer.usage
 
-``async with`` and use as a decorator work alike. Blocks nest: the energy of an inner block is the inner block's, the
-outer one gets what is left. The record is signed and put on disk by another thread, right after the block: the code
-does not wait for it, ``measured.stored()`` does, and kill -9 in between loses that one. What goes wrong while
-measuring is logged and kept in ``measured.problem``; it never reaches the code that is being measured.
+``async with`` and use as a decorator work alike. A decorated function states its tokens by ``agent.current()``, the
+block around its call, and ``on_end`` gets each call's block with its result:
+
+    @agent.measure(model_id="meta-llama/Llama-3.1-8B", on_end=lambda measured: print(measured.result))
+    def answer(prompt): ...
+
+Blocks nest: the energy of an inner block is the inner block's, the outer one gets what is left. The record is signed
+and put on disk by another thread, right after the block: the code does not wait for it, ``measured.stored()`` does, and
+kill -9 in between loses that one. What goes wrong while measuring is logged and kept in ``measured.problem``; it never
+reaches the code that is being measured.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import functools
-import inspect
 import logging
 import operator
 import os
-import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import ContextVar, Token
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, ParamSpec, Self, SupportsIndex, TypeVar, cast
+from typing import ParamSpec, Self, SupportsIndex, TypeVar, cast
 
-from agent.config import load
-from agent.errors import MeasurementError, SettingsError
-from agent.home import home
+from agent.clock import SystemClock
+from agent.decorator import measured
+from agent.errors import FigureLateError, MeasurementError, SettingsError, UnmeasuredError
 from agent.measurement import UNCOUNTED, Measurement
-from agent.session import NO_ROOM, Measurer, Running
-from agent.windows.choose import open_measurer
-from agent.windows.client import DaemonSession
+from agent.process import default_session, is_default, is_strict, note_unmeasured
+from agent.session import NO_ROOM, Measurer, Running, Session
+from agent.unmeasured import Work, begin, why
 from schemas.errors import GreenError
 from schemas.plain_values import MAX_INTEGER
 
@@ -49,7 +52,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _log = logging.getLogger(__name__)
-_current: ContextVar[tuple[Measurer, Running] | None] = ContextVar("green_agent_current", default=None)
+_current: ContextVar[Measuring | None] = ContextVar("green_agent_current", default=None)
 
 
 class Measuring:
@@ -67,6 +70,7 @@ class Measuring:
         inference_id: str | None = None,
         session: Measurer | None = None,
         tenant: str | None = None,
+        on_end: Callable[[Measuring], object] | None = None,
     ) -> None:
         """Prepare; measuring starts when the block is entered."""
         self.model_id = model_id
@@ -75,22 +79,32 @@ class Measuring:
         self.problem: GreenError | None = None
         self._tenant = tenant
         self._counts = UNCOUNTED
-        self._session = session
+        self._given = session
+        self._session: Measurer | None = None
+        self._is_default = False
         self._running: Running | None = None
-        self._token: Token[tuple[Measurer, Running] | None] | None = None
+        self._on_end = on_end
+        self._token: Token[Measuring | None] | None = None
         self._records: list[Future[str]] = []
 
     def __enter__(self) -> Self:
-        """Start measuring. Raises SettingsError and others where the agent is not set up: at the start, and loudly."""
+        """Start measuring. Raises SettingsError where the agent is not set up, or for names that cannot be.
+
+        Trouble with measuring raises nothing (but with the setting ``strict``): the work runs, and ``problem`` says why
+        there is no result.
+        """
         if self._running is not None:
             raise SettingsError("this measurement runs already; make a new one with agent.measure for each block")
-        session = self._session or default_session()
+        session = self._given or default_session()
+        self._is_default = is_default(session)
         outer = _current.get()
-        parent = outer[1] if outer is not None and outer[0] is session else None
-        self._running = session.start(self.model_id, self.inference_id, parent, self._tenant)
-        self._counts = UNCOUNTED
-        self._session, self.inference_id = session, self._running.inference_id
-        self._token = _current.set((session, self._running))
+        parent = outer.running_in(session) if outer is not None else None
+        work = Work(self.model_id, self.inference_id, parent, self._tenant)
+        strict = self._is_default and is_strict()
+        self._session, self._running = begin(session, work, SystemClock(), strict=strict)
+        self._counts, self.result, self.problem = UNCOUNTED, None, None
+        self.inference_id = self._running.inference_id
+        self.step_in()
         return self
 
     def __exit__(
@@ -100,21 +114,50 @@ class Measuring:
         running, session, self._running = self._running, self._session, None
         if running is None or session is None:
             return
-        if self._token is not None:
-            _leave(self._token)
+        self.step_out()
         try:
             self.result = session.stop(running, self._counts)
         except MeasurementError as problem:
             self.problem = problem
-            _log.error("no figure can be given", extra={"inference_id": self.inference_id, "reason": problem.detail})
-        except Exception:  # noqa: BLE001 - whatever it is, the work must not suffer for being measured
+            # What was known when it began was told then.
+            if not isinstance(problem, UnmeasuredError):
+                _log.error(
+                    "no figure can be given", extra={"inference_id": self.inference_id, "reason": problem.detail}
+                )
+            self._count_unmeasured(problem)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the work must not suffer for being measured
             _log.exception("measuring failed", extra={"inference_id": self.inference_id})
+            self._count_unmeasured(problem)
         self._records = running.records
+        if self._on_end is not None:
+            try:
+                self._on_end(self)
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("on_end failed", extra={"inference_id": self.inference_id})
+
+    def _count_unmeasured(self, problem: Exception) -> None:
+        # What the daemon was told of it counts, though the figure is late.
+        if self._is_default and not isinstance(problem, FigureLateError):
+            note_unmeasured(why(problem))
+
+    def running_in(self, session: Measurer) -> Running | None:
+        """Return what runs of the block in ``session``, None where nothing does: work of one can be inside it."""
+        return self._running if self._session is session else None
+
+    def step_in(self) -> None:
+        """Let what runs next be inside the block, which is open (agent.decorator)."""
+        self._token = _current.set(self)
+
+    def step_out(self) -> None:
+        """Let what runs next be outside the block, which stays open (agent.decorator)."""
+        token, self._token = self._token, None
+        if token is not None:
+            _leave(token)
 
     async def __aenter__(self) -> Self:
         """Start measuring, as ``with`` does; opening the session, which touches disk and driver, waits in a thread."""
-        if self._session is None:
-            self._session = await asyncio.to_thread(default_session)
+        if self._given is None:
+            await asyncio.to_thread(default_session)
         return self.__enter__()
 
     async def __aexit__(
@@ -150,11 +193,15 @@ class Measuring:
     def output_tokens(self, value: SupportsIndex) -> None:
         self._counts = replace(self._counts, output_tokens=self._counted("output_tokens", value))
 
-    def _counted(self, name: str, value: SupportsIndex) -> int:
-        """Return a count as the record has it. Raises SettingsError where it is none, or has no place there."""
+    def _counted(self, name: str, value: SupportsIndex) -> int | None:
+        """Return a count as the record has it. Raises SettingsError where it is none, or has no place there.
+
+        None where it has no place only because no daemon answered: that must not reach the work.
+        """
         if self._running is None or self._session is None:
             raise SettingsError(f"{name}: it is set inside the block, which is not entered yet or was left")
-        if not self._session.has_room_for_counts:
+        stands_in = isinstance(self._session, Session) and self._session.stands_in
+        if not self._session.has_room_for_counts and not stands_in:
             raise SettingsError(f"{name}: {NO_ROOM}")
         try:
             # Also a whole number of numpy's or a tensor's; never True, never 812.0.
@@ -163,7 +210,7 @@ class Measuring:
             count = -1
         if not 0 <= count <= MAX_INTEGER:
             raise SettingsError(f"{name}: {value!r:.40} is not a whole number from 0 to {MAX_INTEGER}")
-        return count
+        return None if stands_in else count
 
     def stored(self, timeout_s: float | None = None) -> list[str]:
         """Wait until the block's records are on disk and return their names in the spool.
@@ -176,12 +223,19 @@ class Measuring:
         """Return ``function`` with each of its calls measured, generators from their first to their last item."""
         if self.inference_id is not None:
             raise SettingsError("a decorated function runs many times: leave inference_id out, each call gets its own")
-        fresh = functools.partial(Measuring, self.model_id, session=self._session, tenant=self._tenant)
-        return cast("Callable[_P, _R]", _wrapped(function, fresh))
+        fresh = functools.partial(
+            Measuring, self.model_id, session=self._given, tenant=self._tenant, on_end=self._on_end
+        )
+        return cast("Callable[_P, _R]", measured(function, fresh))
 
 
 def measure(
-    model_id: str, inference_id: str | None = None, *, tenant: str | None = None, session: Measurer | None = None
+    model_id: str,
+    inference_id: str | None = None,
+    *,
+    tenant: str | None = None,
+    session: Measurer | None = None,
+    on_end: Callable[[Measuring], object] | None = None,
 ) -> Measuring:
     """Return a block to be entered with ``with`` or ``async with``, or a decorator.
 
@@ -191,80 +245,26 @@ def measure(
         tenant: whose the work is, by the subject that the issuer has for that tenant, or else its id; default: the
             node's own. Only where the daemon measures: else SettingsError when the block is entered.
         session: default: one for the process, from the settings of ``green-agent enroll``.
+        on_end: gets the block when it was left, with ``result`` or ``problem``: how the result of a decorated
+            function's call is reached. What it raises is logged and never reaches the work.
     """
-    return Measuring(model_id, inference_id, session, tenant)
+    return Measuring(model_id, inference_id, session, tenant, on_end)
 
 
-def _leave(token: Token[tuple[Measurer, Running] | None]) -> None:
+def current() -> Measuring | None:
+    """Return the innermost block that the caller runs in, None outside of all."""
+    return _current.get()
+
+
+def _leave(token: Token[Measuring | None]) -> None:
     try:
         _current.reset(token)
     except ValueError:  # an async generator was closed from another context, where nothing was set
         return
 
 
-def _wrapped(function: Callable[..., Any], block: Callable[[], Measuring]) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            async with block():
-                return await function(*args, **kwargs)
-
-        return coroutine
-    if inspect.isasyncgenfunction(function):
-
-        @functools.wraps(function)
-        async def async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            async with block():
-                async for item in function(*args, **kwargs):
-                    yield item
-
-        return async_generator
-    if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with block():
-                return (yield from function(*args, **kwargs))
-
-        return generator
-
-    @functools.wraps(function)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        with block():
-            return function(*args, **kwargs)
-
-    return plain
-
-
-_default: Measurer | None = None
-_default_lock = threading.Lock()
-
-
-def default_session() -> Measurer:
-    """Return what measures this process: the daemon, or a session opened from the settings at the first call.
-
-    It is closed when the process ends. Raises SettingsError, MeterUnavailableError, SpoolError, DaemonError or
-    DidError where it cannot be opened.
-    """
-    global _default  # noqa: PLW0603 - the one session of the process, as logging has one root
-    with _default_lock:
-        if _default is None:
-            settings = load(os.environ)
-            session = open_measurer(settings, home(os.environ), os.environ, background=settings.submit)
-            if session.simulated:
-                _log.warning("no GPU is measured: the figures are SIMULATED, and every record says so")
-            atexit.register(session.close, send_within_s=settings.run_submit_s)
-            _default = session
-        return _default
-
-
 def _after_fork() -> None:
-    # Threads and locks do not survive a fork; a child that measures opens a session of its own.
-    global _default, _default_lock
-    if isinstance(_default, DaemonSession):
-        _default.forget()
-    _default, _default_lock = None, threading.Lock()
+    # What the parent is inside of is measured there (agent.process opens the child's own).
     _current.set(None)
 
 

@@ -44,14 +44,44 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """URI of the key that signs: ``file:PATH``, ``file:PATH?password-file=PATH``, ``pkcs11:…``,
     ``tpm:?seed=PATH``. Default: ``node.pem`` in the home; none where the TPM signs (``window_signer``)."""
 
-    meter: Literal["auto", "nvml", "simulator"] = "auto"
-    """Which meter: ``nvml``, ``simulator``, or ``auto``: NVML where there is a GPU, else the simulator."""
+    meter: Literal["auto", "nvml", "amd", "replay", "simulator"] = "auto"
+    """Which meter: ``nvml``, ``amd``, ``replay`` (of ``replay_file``), ``simulator``, or ``auto``: the GPUs that are
+    there, else the simulator."""
 
     gpus: tuple[str, ...] = ()
     """UUIDs of the GPUs to measure. Default: those of CUDA_VISIBLE_DEVICES, or all."""
 
     simulator_seed: int = 0
     """Seed of the simulator's load. Default 0."""
+
+    replay_file: str = ""
+    """File of readings that ``meter = replay`` gives again, as ``green-agent meters --record`` writes them."""
+
+    replay_loop: bool = True
+    """Begin the file again at its end. Default true; else the meter gives no reading then."""
+
+    host_meters: tuple[str, ...] = ("auto",)
+    """What the daemon measures of the host: ``auto`` (RAPL where it can be read, Redfish where ``redfish_url`` is
+    set), ``off``, or names: ``rapl-package``, ``rapl-dram``, ``rapl-psys``, ``redfish``. Default auto."""
+
+    redfish_url: str = ""
+    """The node's BMC or PDU: ``https://bmc.example``, or with the path of the resource that meters this node, such as
+    ``/redfish/v1/Chassis/1/EnvironmentMetrics``. Default: none."""
+
+    redfish_login_file: str = ""
+    """TOML file (mode 0600) with ``user``, ``password``, and ``mode``: "basic" (the default) or "session"."""
+
+    redfish_ca_file: str = ""
+    """PEM file of the authority that signed the BMC's certificate. Default: the system's."""
+
+    redfish_fingerprint: str = ""
+    """SHA-256 of the BMC's certificate in hex; then it counts alone. Default: the authorities decide."""
+
+    redfish_period_s: Annotated[float, Meta(ge=0.2, le=3600)] = 1.0
+    """How often the BMC is asked, in seconds. Default 1."""
+
+    redfish_has_gpus: bool = True
+    """Whether the BMC's figure holds the GPUs' power. Default true; false where they hang on other supplies."""
 
     slice_s: Annotated[float, Meta(ge=1, le=86_000)] = 3600.0
     """Longest time, in seconds, that one record covers; longer work becomes several. Default an hour; the issuer
@@ -79,6 +109,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     daemon_wait_s: Annotated[float, Meta(gt=0, le=5)] = 0.05
     """Longest time, in seconds, that work waits for the daemon's answer. Default 0.05."""
 
+    run_daemon_wait_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    """Longest time, in seconds, that ``green-agent run`` waits for each of the daemon's answers, before the command and
+    after it. Default 1."""
+
+    strict: bool = False
+    """Start no work that cannot be measured: an error instead, in ``agent.measure`` too. Default false: the work runs,
+    and what was not measured is told and counted."""
+
     socket: str = ""
     """Path of the daemon's socket, at most 107 bytes. Default: ``daemon.sock`` in the home."""
 
@@ -97,6 +135,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ak_file: str = ""
     """File of the attestation key's seed. Default: ``ak.json`` in the home."""
+
+    metrics: str = ""
+    """HOST:PORT where the daemon answers Prometheus; PORT alone is on the loopback. Default: nowhere."""
 
     chain_pcr: Annotated[int, Meta(ge=8, le=15)] = 15
     """TPM register that holds the chain of windows. Default 15."""

@@ -7,12 +7,15 @@ GreenError
     │   ├── MeterUnavailableError  this machine has no such meter
     │   └── ReadingFailedError     a meter that worked gave no reading
     ├── MeasurementError           no figure can honestly be given
+    │   ├── UnmeasuredError        nothing measured the work, as was told when it began
+    │   └── FigureLateError        the daemon counts the work, and its figure is not here
     ├── SpoolError                 the spool's folder cannot be used
     │   ├── SpoolFullError         there is no room: a record was NOT kept
     │   └── SpoolBusyError         another process is sending from this spool
     ├── NoAnswerError              the issuer could not be reached, or its answer is none
     ├── EnrolmentError             the issuer refused the enrolment
     ├── DaemonError                no daemon measures this node
+    ├── WorkNotTakenError          the daemon does not take this work now, which is no fault of its names
     ├── DaemonRunsError            one does already
     └── TpmError                   the node's TPM; its tree stands in agent.tpm.errors
 """
@@ -64,6 +67,17 @@ class MeasurementError(AgentError):
     title = "Nothing was measured"
 
 
+class UnmeasuredError(MeasurementError):
+    """Nothing measured the work: that was told when it began."""
+
+
+class FigureLateError(MeasurementError):
+    """The daemon was told of the work and counts it, but gave no figure in time."""
+
+    name = "FIGURE_LATE"
+    title = "The figure is not here"
+
+
 class SpoolError(AgentError):
     """The spool's folder cannot be used."""
 
@@ -104,6 +118,13 @@ class DaemonError(AgentError):
 
     name = "DAEMON_UNAVAILABLE"
     title = "The daemon does not measure"
+
+
+class WorkNotTakenError(AgentError):
+    """The daemon does not take the work now: too much runs at once, or a meter gives no reading."""
+
+    name = "WORK_NOT_TAKEN"
+    title = "The daemon does not take the work now"
 
 
 class DaemonRunsError(AgentError):

@@ -53,6 +53,11 @@ class Home:
         return self.folder / "contact.json"
 
     @property
+    def unmeasured_file(self) -> Path:
+        """How much work ran here and was not measured, and why (agent.unmeasured)."""
+        return self.folder / "unmeasured"
+
+    @property
     def devices(self) -> Path:
         """The folder of locks that tell which process measures which device."""
         return self.folder / "devices"

@@ -196,10 +196,11 @@ class Ledger:
                 return None
             boottime_ns = self._clock.boottime_ns()
             self._bases[meter.device] = _Base(boottime_ns, None)
-            return lost(meter.device, boottime_ns - base.boottime_ns)
+            return lost(meter.device, max(0, boottime_ns - base.boottime_ns))
         self._bases[meter.device] = _Base(now.boottime_ns, now)
         if base.reading is None:
-            return lost(meter.device, now.boottime_ns - base.boottime_ns)
+            # A meter may give a reading of a moment ago.
+            return lost(meter.device, max(0, now.boottime_ns - base.boottime_ns))
         return between(base.reading, now, meter.method)
 
 

@@ -75,7 +75,8 @@ class Measurement:
 class Totals:
     """The sums of one device's spans that belong to one measurement.
 
-    ``idle_mj`` is the part of the energy during which the device said that it did no work.
+    ``idle_mj`` is the part of the energy during which the device said that it did no work, ``loaded_idle_mj`` the part
+    during which, besides, a compute process held it.
     """
 
     duration_ns: int = 0
@@ -84,6 +85,7 @@ class Totals:
     estimated_mj: int = 0
     power_mj: int | None = 0
     idle_mj: int = 0
+    loaded_idle_mj: int = 0
     utilization_percent_ns: int = 0
     utilized_ns: int = 0
     method: Method = "metered"
@@ -92,13 +94,15 @@ class Totals:
     def plus(self, span: Span) -> Totals:
         """Return the totals with a span added."""
         known = span.utilization_percent is not None
+        idle_mj = span.measured_mj + span.estimated_mj if span.idle else 0
         return Totals(
             duration_ns=self.duration_ns + span.duration_ns,
             missing_ns=self.missing_ns + span.missing_ns,
             measured_mj=self.measured_mj + span.measured_mj,
             estimated_mj=self.estimated_mj + span.estimated_mj,
             power_mj=None if self.power_mj is None or span.power_mj is None else self.power_mj + span.power_mj,
-            idle_mj=self.idle_mj + (span.measured_mj + span.estimated_mj if span.utilization_percent == 0 else 0),
+            idle_mj=self.idle_mj + (0 if span.held else idle_mj),
+            loaded_idle_mj=self.loaded_idle_mj + (idle_mj if span.held else 0),
             utilization_percent_ns=self.utilization_percent_ns + (span.utilization_percent or 0) * span.duration_ns,
             utilized_ns=self.utilized_ns + (span.duration_ns if known else 0),
             method=lowest((self.method, span.method)),

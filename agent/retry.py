@@ -206,6 +206,16 @@ def is_taken(problem: bytes) -> bool:
         return False
 
 
+def in_words(problem: bytes) -> str:
+    """Return the type, title and detail of a problem document (JSON) that lies beside what was refused."""
+    try:
+        document = strict_json.parse_object(problem)
+    except FormatError:
+        return "the problem document is damaged"
+    shown = [printable(document[member]) for member in ("type", "title", "detail") if member in document]
+    return " ".join(word for word in shown if word != "about:blank")
+
+
 def printable(value: Json) -> str:
     """Return what another machine wrote as it may go to a terminal: without escapes, 300 characters at most."""
     shown = value if isinstance(value, str) else "-"

@@ -8,11 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from agent.child import Exit, Signals, run_child
-from agent.errors import MeasurementError, SpoolBusyError
+from agent.clock import SystemClock
+from agent.errors import FigureLateError, SpoolBusyError
 from agent.measurement import Measurement
 from agent.session import Measurer, Running
 from agent.submit import Sent, Submitter
 from agent.terminal import Terminal
+from agent.unmeasured import Work, begin, why
 from schemas.errors import GreenError
 
 _STORE_S = 30.0
@@ -27,6 +29,7 @@ class Ran:
         records: names of the records in the spool.
         names: inference ids of the newest records that the daemon has made of it.
         problems: what went wrong, one line each; nothing of it touches the command's exit code.
+        unmeasured: why the command was not measured; empty where it was.
         sent: what was sent afterwards; None where nothing was tried, or the time ran out.
     """
 
@@ -36,6 +39,7 @@ class Ran:
     records: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unmeasured: str = ""
     sent: Sent | None = None
 
 
@@ -46,16 +50,19 @@ def run(
     inference_id: str | None,
     *,
     tenant_id: str | None = None,
+    strict: bool = False,
     submitter: Callable[[Callable[[float], bool]], Submitter],
     send_within_s: float,
 ) -> Ran:
     """Run ``command`` measured, put its record on disk, then send for at most ``send_within_s``.
 
-    Whoever interrupts the sending (Ctrl-C) ends it; the record is on disk by then.
-    Raises SettingsError for ids that cannot be, and OSError where the command cannot be started.
+    Whoever interrupts the sending (Ctrl-C) ends it; the record is on disk by then. Where ``session`` has trouble the
+    command runs all the same, unmeasured. Raises SettingsError for ids that cannot be, with ``strict`` whatever keeps
+    the command from being measured, and OSError where it cannot be started.
     """
     with Signals() as signals:
-        running = session.start(model_id, inference_id, tenant_id=tenant_id)
+        work = Work(model_id, inference_id, tenant_id=tenant_id)
+        session, running = begin(session, work, SystemClock(), strict=strict)
         try:
             ended = run_child(command, signals, Terminal())
         except OSError:
@@ -71,8 +78,10 @@ def run(
 def _record(session: Measurer, running: Running, ran: Ran) -> None:
     try:
         ran.result = session.stop(running)
-    except MeasurementError as error:
+    except FigureLateError as error:
         ran.problems.append(error.detail)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the command's exit code is its own
+        ran.unmeasured = why(error)
     ran.names = running.names
     for record in running.records:
         try:

@@ -17,7 +17,7 @@ from agent.claims import Claims
 from agent.clock import Clock, SystemClock
 from agent.config import Settings, check_enrolled
 from agent.contact import ContactBook
-from agent.errors import AgentError, MeasurementError, SettingsError
+from agent.errors import AgentError, DaemonError, MeasurementError, SettingsError
 from agent.home import Home
 from agent.identifiers import uuid7
 from agent.ledger import Entry, Ledger
@@ -40,10 +40,7 @@ _NS_PER_S: Final = 1_000_000_000
 _LONGEST_BASE_ID: Final = 120
 _FLUSH_S: Final = 10.0
 
-NO_ROOM: Final = (
-    "a posted record has no place for it; run green-agent daemon on this node, with mode = daemon so that its absence "
-    "is an error, or leave it out"
-)
+NO_ROOM: Final = "a posted record has no place for it; run green-agent daemon on this node, or leave it out"
 """What to tell about a tenant or tokens where there is no daemon."""
 
 _log = logging.getLogger(__name__)
@@ -114,6 +111,8 @@ class Session:
     """
 
     has_room_for_counts = False
+    stands_in = False
+    """Whether it measures because no daemon answered, whose records have room for a tenant and for tokens."""
 
     def __init__(
         self,
@@ -151,9 +150,12 @@ class Session:
         parent: Running | None = None,
         tenant_id: str | None = None,
     ) -> Running:
-        """Return a measurement that runs from now. Raises SettingsError for what a posted record cannot carry."""
+        """Return a measurement that runs from now. Raises SettingsError for what a posted record cannot carry.
+
+        Raises DaemonError for a tenant where it stands in for a daemon: not the caller is wrong, the daemon is missing.
+        """
         if tenant_id is not None:
-            raise SettingsError(f"tenant: {NO_ROOM}")
+            raise (DaemonError if self.stands_in else SettingsError)(f"tenant: {NO_ROOM}")
         inference_id = self.new_id() if inference_id is None else inference_id
         try:
             telemetry.MODEL_ID.check(model_id, "model_id")
@@ -247,7 +249,10 @@ def open_session(
     clock = clock or SystemClock()
     check_enrolled(settings)
     if not settings.key:
-        raise SettingsError("this node signs windows with its TPM and posts no records: start green-agent daemon first")
+        raise SettingsError(
+            "this node signs windows with its TPM and posts no records: start green-agent daemon, and leave mode = "
+            "direct (or --gpu, --meter) out"
+        )
     signer = open_signer(settings.key)
     meters = choose(settings, environment, clock)
     spool = Spool(home.spool, clock, max_bytes=settings.spool_max_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from agent.attribution import even_shares
+from agent.attribution.shares import even_shares
 from agent.meters.power import trapezoid_mj
 from agent.meters.protocol import Method, Reading, lowest
 
@@ -18,6 +18,7 @@ Flag: TypeAlias = Literal[
     "power-disagrees",  # the counter and the integral of power differ by more than a tenth
     "shared-in-process",  # several measurements ran at once, each took an even share
     "shared-device",  # another process on this node measures the same device
+    "host-not-measured",  # a boundary of the host was not seen all the time, and is left out
 ]
 
 
@@ -31,6 +32,8 @@ class Span:
         missing_ns: part of ``duration_ns`` of which nothing is known.
         power_mj: integral of power over the stretch, for comparison; None where power was not read.
         utilization_percent: of the reading that ends the stretch.
+        idle: whether the device said at both ends that it did no work; what began or ended in between is no idling.
+        held: whether a compute process held the device at either end, None where neither reading says.
     """
 
     device: str
@@ -41,6 +44,8 @@ class Span:
     missing_ns: int = 0
     power_mj: int | None = None
     utilization_percent: int | None = None
+    idle: bool = False
+    held: bool | None = None
     flags: frozenset[Flag] = frozenset()
 
 
@@ -54,7 +59,16 @@ def between(last: Reading, now: Reading, method: Method) -> Span:
     power_mj = None
     if last.power_mw is not None and now.power_mw is not None:
         power_mj = trapezoid_mj(last.power_mw, now.power_mw, duration_ns)
-    span = Span(now.device, duration_ns, method, power_mj=power_mj, utilization_percent=now.utilization_percent)
+    held = now.held if last.held is None else last.held or bool(now.held)
+    span = Span(
+        now.device,
+        duration_ns,
+        method,
+        power_mj=power_mj,
+        utilization_percent=now.utilization_percent,
+        idle=last.utilization_percent == now.utilization_percent == 0,
+        held=held,
+    )
     if last.energy_mj is None or now.energy_mj is None:
         return _filled(span, "reading-failed")
     if now.epoch != last.epoch or now.energy_mj < last.energy_mj:

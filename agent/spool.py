@@ -22,6 +22,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,9 +140,9 @@ class Spool:
         except FileNotFoundError:
             return None
 
-    def retry_rejected(self) -> int:
-        """Put every rejected record back in the queue and return how many."""
-        names = self.rejected()
+    def retry_rejected(self, names: Sequence[str] | None = None) -> int:
+        """Put rejected records back in the queue, those of ``names`` or every one, and return how many."""
+        names = self.rejected() if names is None else names
         for name in names:
             (self.rejected_folder / name).rename(self.pending_folder / name)
             (self.rejected_folder / f"{name.removesuffix('.json')}.problem.json").unlink(missing_ok=True)

@@ -10,23 +10,24 @@ from agent.clock import Clock
 from agent.config import Settings
 from agent.contact import read
 from agent.home import Home
-from agent.retry import is_taken
+from agent.retry import in_words, is_taken
 from agent.spool import Spool
-from schemas import strict_json, times
-from schemas.errors import FormatError
+from agent.unmeasured import forget_unmeasured, read_unmeasured
+from schemas import times
 
-_SHOWN: Final = 5
+SHOWN: Final = 5
+"""How many of the refused are shown."""
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
-    """A record that the issuer refused for good."""
+    """A record that the issuer refused for good, or a window that it refused or that was set aside."""
 
     record: str
-    """Its name in ``spool/rejected``."""
+    """Its name in ``spool/rejected`` or ``windows/rejected``."""
     problem: str
     """The problem document's type, then its detail."""
     taken: bool
-    """Whether its inference id has a credential already, so that sending it again never helps."""
+    """Whether sending it again never helps: its inference id has a credential, or the window can never be sent."""
 
 
 class WindowStatus(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,14 @@ class WindowStatus(Struct, frozen=True, kw_only=True):
     rejected: int
     gap: str
     """The newest windows that were measured and not kept, in words; empty where there are none."""
+    rejected_mj: int = 0
+    """The energy of the windows refused or set aside, as far as they can be read."""
+    sendable: int = 0
+    """How many of them may be sent again; the others never can."""
+    rejections: tuple[Rejection, ...] = ()
+    """The newest of them, at most five."""
+    stalled: str = ""
+    """Why windows wait and none was acknowledged for several windows; empty where they move."""
     problem: str = ""
     """Why the daemon cannot sign or keep windows now."""
     waits_for: str = ""
@@ -84,6 +93,16 @@ class Status(Struct, frozen=True, kw_only=True):
     last_lost: str
     windows: WindowStatus | None = None
     """None where no daemon ever ran here."""
+    unmeasured: int = 0
+    """Pieces of work that ran and were not measured."""
+    last_unmeasured: str = ""
+    unmeasured_reason: str = ""
+    """Why the last of them was not."""
+
+    @property
+    def has_records(self) -> bool:
+        """Whether this node has posted records, or meant to."""
+        return bool(self.backlog or self.acknowledged or self.rejected or self.lost or self.failure)
 
     @property
     def may_be_retried(self) -> bool:
@@ -100,9 +119,10 @@ class Status(Struct, frozen=True, kw_only=True):
             or windows.problem
             or windows.waits_for
             or windows.killed
+            or windows.stalled
             or (windows.expected and not windows.daemon)
         )
-        return not self.node_id or self.rejected > 0 or self.lost > 0 or troubled
+        return not self.node_id or self.rejected > 0 or self.lost > 0 or self.unmeasured > 0 or troubled
 
 
 def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: bool = False) -> Status:
@@ -114,6 +134,8 @@ def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: b
     try:
         pending, rejected = spool.pending(), spool.rejected()
         losses = spool.acknowledge_losses() if acknowledge_lost else spool.losses()
+        counted = forget_unmeasured if acknowledge_lost else read_unmeasured
+        unmeasured = counted(home.unmeasured_file)
         last = read(home.contact_file)
         return Status(
             node_id=settings.node_id,
@@ -127,9 +149,12 @@ def collect(settings: Settings, home: Home, clock: Clock, *, acknowledge_lost: b
             last_failure=last.last_failure,
             failure=last.failure,
             rejected=len(rejected),
-            rejections=tuple(_rejection(spool, name) for name in rejected[-_SHOWN:]),
+            rejections=tuple(_rejection(spool, name) for name in rejected[-SHOWN:]),
             lost=losses.count,
             last_lost=_time(losses.last_wall_ns),
+            unmeasured=unmeasured.count,
+            last_unmeasured=_time(unmeasured.last_us * 1000),
+            unmeasured_reason=unmeasured.reason,
         )
     finally:
         spool.close()
@@ -156,12 +181,4 @@ def _time(wall_ns: int) -> str:
 
 def _rejection(spool: Spool, name: str) -> Rejection:
     problem = spool.problem(name) or b"{}"
-    return Rejection(record=name, problem=_in_words(problem), taken=is_taken(problem))
-
-
-def _in_words(problem: bytes) -> str:
-    try:
-        document = strict_json.parse_object(problem)
-    except FormatError:
-        return "the problem document is damaged"
-    return " ".join(str(document[member])[:300] for member in ("type", "title", "detail") if member in document)
+    return Rejection(record=name, problem=in_words(problem), taken=is_taken(problem))

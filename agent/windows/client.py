@@ -1,42 +1,45 @@
 """Work measured by the daemon, as a process that runs it sees it. The work never waits for it: milliseconds, once.
 
-A start is sent and, at most, its answer waited for that long; a stop likewise. A daemon that did not answer in time
-is late: what runs is still told to it, so it is counted, but its answers are not waited for until it has caught up.
-Where it stays late for a second, or is gone, the connection ends and with it, at the daemon, what was running on it:
+A start is sent and, at most, its answer waited for that long; a stop likewise (agent.windows.link). What runs while the
+daemon is late is told to it, so it is counted. Where the connection ends, the daemon ends what was running on it:
 nothing is counted twice. For some seconds after that, no new connection is tried.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import secrets
 import socket
 import threading
 import time
-from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
 from agent.clock import Clock
-from agent.errors import DaemonError, MeasurementError, SettingsError
+from agent.errors import DaemonError, FigureLateError, MeasurementError, SettingsError, WorkNotTakenError
 from agent.identifiers import uuid7
 from agent.ledger import Entry
 from agent.measurement import UNCOUNTED, Counts, Measurement, Stamp
 from agent.meters.protocol import METHODS
 from agent.session import Running
 from agent.span import Flag
-from agent.windows.ledger_window import check_names
-from agent.windows.protocol import Reply, Request, Result, WorkerStatus, line, read_reply
+from agent.windows.link import Link
+from agent.windows.protocol import Request, Result, WorkerStatus, line, read_reply
+from agent.windows.work import check_names
 from schemas.errors import ParsingError
 
 RETRY_AFTER_S: Final = 5.0
-LATE_FOR_S: Final = 1.0
-"""How long answers may be owed: the daemon takes the time of a message when it reads it, and must not be wrong by more."""
 _CHUNK: Final = 64 * 1024
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Work that the daemon was told of: on which connection, and by which request."""
+
+    link: Link
+    number: int
 
 
 class DaemonSession:
@@ -50,20 +53,15 @@ class DaemonSession:
         self._clock = clock
         self._wait_s = wait_s
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._received = bytearray()
-        self._number = 0
-        self._owed: deque[tuple[int, float]] = deque()
-        self._generation = 0
         self._not_before_s = 0.0
-        self._born: dict[int, tuple[int, int | None]] = {}
-        with self._lock:
-            self._connect()
-            reply = self._ask(Request(v=1, op="status", n=self._next()))
-            if reply is None or reply.status is None or not reply.status.measuring:
-                self._drop()
-                raise DaemonError(f"the daemon at {path} does not measure (yet)")
-            self.simulated = reply.status.simulated
+        self._told: dict[int, _Told] = {}
+        self._ids: set[str] = set()
+        self._link: Link | None = Link(path, wait_s)
+        _, reply = self._link.ask(Request(v=1, op="status"))
+        if reply is None or reply.status is None or not reply.status.measuring:
+            self._link.close()
+            raise DaemonError(f"the daemon at {path} does not measure (yet)")
+        self.simulated = reply.status.simulated
 
     def start(
         self,
@@ -80,25 +78,27 @@ class DaemonSession:
         check_names(model_id, inference_id, tenant_id)
         running = Running(model_id, inference_id, _nowhere(self._clock))
         with self._lock:
-            if self._socket is None and time.monotonic() >= self._not_before_s:
-                with contextlib.suppress(DaemonError):
-                    self._connect()
-            if self._socket is None:
+            if inference_id in self._ids:
+                raise SettingsError(f"inference_id: {inference_id} runs already; each piece of work has its own")
+            link = self._connected()
+            if link is None:
                 return running
-            request = Request(
-                v=1,
-                op="start",
-                n=self._next(),
-                model_id=model_id,
-                inference_id=inference_id,
-                tenant_id=tenant_id,
-                parent=parent.inference_id if parent is not None else None,
-            )
-            self._born[id(running)] = (self._generation, request.n)
-            reply = self._ask(request)
+            self._ids.add(inference_id)
+        request = Request(
+            v=1,
+            op="start",
+            at_ns=self._clock.boottime_ns(),
+            model_id=model_id,
+            inference_id=inference_id,
+            tenant_id=tenant_id,
+            parent=parent.inference_id if parent is not None else None,
+        )
+        number, reply = link.ask(request)
         if reply is not None and not reply.ok:
-            self._born.pop(id(running), None)
-            raise SettingsError(reply.detail or "the daemon refused the work")
+            self._ids.discard(inference_id)
+            refused = SettingsError if reply.problem == SettingsError.name else WorkNotTakenError
+            raise refused(reply.detail or "the daemon refused the work")
+        self._told[id(running)] = _Told(link, number)
         return running
 
     def stop(self, running: Running, counts: Counts = UNCOUNTED) -> Measurement:
@@ -106,37 +106,47 @@ class DaemonSession:
 
         Raises MeasurementError where the daemon is gone, was gone meanwhile, or gives no figure.
         """
-        with self._lock:
-            generation, _ = self._born.pop(id(running), (-1, None))
-            if generation == self._generation:
-                self._catch_up()
-            if self._socket is None or generation != self._generation:
+        at_ns = self._clock.boottime_ns()
+        told = self._told.pop(id(running), None)
+        if told is None:
+            raise MeasurementError(f"the daemon was away when {running.inference_id} began: nothing was measured")
+        try:
+            if refusal := told.link.refusal(told.number):
+                raise MeasurementError(f"the daemon refused {running.inference_id}: {refusal}")
+            if told.link.is_gone:
                 raise MeasurementError(f"the daemon went away while {running.inference_id} ran: its record is lost")
             request = Request(
                 v=1,
                 op="stop",
-                n=self._next(),
+                at_ns=at_ns,
                 id=running.inference_id,
                 input_tokens=counts.input_tokens,
                 output_tokens=counts.output_tokens,
                 requests=counts.requests,
             )
-            reply = self._ask(request)
+            _, reply = told.link.ask(request)
+        finally:
+            self._ids.discard(running.inference_id)
         if reply is None:
             # It gets the message when it wakes, or sees the connection end: once either way.
             detail = "it is told of the work and counts it, unless it ends; there is no figure here"
-            raise MeasurementError(f"the daemon did not answer in time for {running.inference_id}: {detail}")
+            raise FigureLateError(f"the daemon did not answer in time for {running.inference_id}: {detail}")
         if reply.result is None:
             raise MeasurementError(reply.detail or "the daemon gave no figure")
         running.names = [*reply.result.records]
         return _measurement(reply.result)
 
+    def knows(self, running: Running) -> bool:
+        """Return whether the daemon was told that work runs, and has not gone away since."""
+        told = self._told.get(id(running))
+        return told is not None and not told.link.is_gone
+
     def discard(self, running: Running) -> None:
         """Forget work: nothing ran."""
-        with self._lock:
-            generation, _ = self._born.pop(id(running), (-1, None))
-            if self._socket is not None and generation == self._generation:
-                self._ask(Request(v=1, op="discard", n=self._next(), id=running.inference_id))
+        told = self._told.pop(id(running), None)
+        if told is not None and told.link.refusal(told.number) is None:
+            told.link.ask(Request(v=1, op="discard", id=running.inference_id))
+        self._ids.discard(running.inference_id)
 
     def new_id(self) -> str:
         """Return a new inference id: a UUID version 7."""
@@ -146,95 +156,30 @@ class DaemonSession:
         """End the connection, and with it what runs. Return True: what was measured is the daemon's to keep."""
         del send_within_s
         with self._lock:
-            self._drop()
+            if self._link is not None:
+                self._link.close()
+            self._not_before_s = time.monotonic() + RETRY_AFTER_S
         return True
 
     def forget(self) -> None:
         """Close this process's copy of the connection, after a fork: it is the parent's."""
         self._lock = threading.Lock()
-        self._drop()
-
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
-
-    def _connect(self) -> None:
+        if self._link is not None:
+            self._link.forget()
         self._not_before_s = time.monotonic() + RETRY_AFTER_S
-        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        peer.settimeout(self._wait_s)
-        try:
-            peer.connect(os.fspath(self._path))
-        except OSError as error:
-            peer.close()
-            raise DaemonError(f"no daemon at {self._path}: {error.strerror or error}") from error
-        self._socket, self._received = peer, bytearray()
-        self._generation += 1
 
-    def _ask(self, request: Request) -> Reply | None:
-        """Return the answer, None where there is none in time; where the connection broke it is dropped."""
-        self._catch_up()
-        if self._socket is None:
+    def _connected(self) -> Link | None:
+        """Return the connection, perhaps a new one; None while none is tried."""
+        if self._link is not None:
+            if not self._link.is_gone:
+                return self._link
+            self._link, self._not_before_s = None, max(self._not_before_s, time.monotonic() + RETRY_AFTER_S)
+        if time.monotonic() < self._not_before_s:
             return None
-        waits = not self._owed
-        try:
-            self._socket.settimeout(self._wait_s if waits else 0.0)
-            self._socket.sendall(line(request))
-        except OSError as error:
-            # Perhaps half a line was sent, and no other can follow that.
-            self._gone(error)
-            return None
-        self._owed.append((request.n or 0, time.monotonic()))
-        return self._answer(request.n or 0, self._wait_s) if waits else None
-
-    def _catch_up(self) -> None:
-        """Take the answers that are owed, without waiting; drop a connection that owes one for too long."""
-        if self._owed:
-            self._answer(self._owed[-1][0], 0.0)
-        if self._owed and time.monotonic() - self._owed[0][1] > LATE_FOR_S:
-            self._gone(TimeoutError(f"no answer for more than {LATE_FOR_S} s"))
-
-    def _answer(self, number: int, wait_s: float) -> Reply | None:
-        """Return the answer to a request, those before it left out; None where it does not come in time."""
-        until_s = time.monotonic() + wait_s
-        try:
-            while self._socket is not None:
-                reply = self._buffered()
-                if reply is not None:
-                    while self._owed and self._owed[0][0] <= (reply.n or 0):
-                        self._owed.popleft()
-                    if reply.n == number:
-                        return reply
-                    continue
-                # 0 asks without waiting.
-                self._socket.settimeout(max(until_s - time.monotonic(), 0.0))
-                chunk = self._socket.recv(_CHUNK)
-                if not chunk:
-                    raise ConnectionResetError("the daemon closed the connection")
-                self._received += chunk
-        except (TimeoutError, BlockingIOError):
-            return None
-        except (OSError, ParsingError) as error:
-            self._gone(error)
-        return None
-
-    def _gone(self, error: Exception) -> None:
-        _log.warning("the daemon is gone; work is not measured until it is back", extra={"reason": str(error)})
-        self._drop()
-
-    def _buffered(self) -> Reply | None:
-        cut = self._received.find(b"\n")
-        if cut < 0:
-            return None
-        text = bytes(self._received[:cut])
-        del self._received[: cut + 1]
-        return read_reply(text)
-
-    def _drop(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-            self._owed.clear()
-            self._not_before_s = time.monotonic() + RETRY_AFTER_S
+        self._not_before_s = time.monotonic() + RETRY_AFTER_S
+        with contextlib.suppress(DaemonError):
+            self._link = Link(self._path, self._wait_s)
+        return self._link
 
 
 def ask_status(path: Path, *, wait_s: float) -> WorkerStatus:

@@ -93,9 +93,9 @@ def close_window(window: TelemetryWindow, identity: Identity, head: Head, boot: 
             accelerator_idle_mj=window.idle_mj,
             accelerator_loaded_idle_mj=window.loaded_idle_mj,
             unattributed_mj=window.unattributed_mj,
-            host_cpu_mj=0,
-            host_dram_mj=0,
-            host_other_mj=0,
+            host_cpu_mj=window.host_cpu_mj,
+            host_dram_mj=window.host_dram_mj,
+            host_other_mj=window.host_other_mj,
             network_mj=0,
             estimated_mj=window.estimated_mj,
         )

@@ -27,8 +27,11 @@ from agent.home import Home
 from agent.identifiers import uuid7
 from agent.ledger import Occupancy
 from agent.meters.choose import choose
-from agent.meters.protocol import Meter
+from agent.meters.host import choose as choose_host
+from agent.meters.protocol import HostMeter, Meter
 from agent.sender import Sender
+from agent.span import Flag
+from agent.sums import Observed, WindowSums
 from agent.tpm.address import parse
 from agent.transport import HttpTransport, Transport
 from agent.windows.keeper import Keeper
@@ -52,6 +55,11 @@ _RETRY_S: Final = 1.0
 _CLOSE_S: Final = 30.0
 _NS_PER_US: Final = 1000
 
+_TELLING: Final[frozenset[Flag]] = frozenset(
+    {"counter-reset", "counter-stuck", "reading-failed", "sampling-gap", "power-disagrees", "shared-device"}
+)
+"""Flags that say something of the meters, which an operator can mend."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +71,7 @@ class Daemon:
         settings: Settings,
         *,
         meters: tuple[Meter, ...],
+        host: tuple[HostMeter, ...] = (),
         spool: WindowSpool,
         signer: WindowSigner,
         nonces: NonceStore,
@@ -79,6 +88,8 @@ class Daemon:
         self._spool = spool
         self._signer = signer
         self._measuring = False
+        self._told: set[Flag] = set()
+        self._sums = WindowSums()
         self._windows: queue.Queue[TelemetryWindow | None] = queue.Queue(_QUEUED)
         self._stopped = threading.Event()
         submitter = partial(WindowSubmitter, spool, transport, nonces, clock, contacts=contacts)
@@ -98,6 +109,7 @@ class Daemon:
             clock,
             self._deliver,
             window_s=settings.window_s,
+            host=host,
             occupancy=occupancy,
             not_before_us=self._keeper.head.end_us,
         )
@@ -135,6 +147,20 @@ class Daemon:
             running=self._ledger.running,
             simulated=self._ledger.simulated,
             problem=self._keeper.problem,
+        )
+
+    def observed(self) -> Observed:
+        """Return what a watcher wants to know; from any thread, and neither work nor meters wait for it."""
+        return Observed(
+            sums=self._sums.now(),
+            meters=self._ledger.meters,
+            running=self._ledger.running,
+            measuring=self._measuring,
+            simulated=self._ledger.simulated,
+            key_kind=self._signer.kind,
+            spooled=len(self._spool.pending()),
+            rejected=len(self._spool.rejected()),
+            lost=self._spool.lost,
         )
 
     def _sending(
@@ -180,9 +206,13 @@ class Daemon:
         return self._clock.wall_ns() >= EARLIEST_WALL_NS and self._ledger.begin()
 
     def _deliver(self, window: TelemetryWindow) -> None:
+        for flag in sorted(window.flags & _TELLING - self._told):
+            _log.warning("a window is flagged (told once)", extra={"flag": flag})
+        self._told |= window.flags
         try:
             self._windows.put_nowait(window)
         except queue.Full:
+            self._sums.add(window)
             self._spool.note_gap(window, self._keeper.head.next_sequence, "the disk or the TPM is too slow")
             _log.critical("a window was LOST: the disk or the TPM is too slow", extra={"energy_mj": window.energy_mj})
 
@@ -195,6 +225,8 @@ class Daemon:
                 continue
             if window is None:
                 break
+            # Here, since the thread that closes windows must not be held up by one of many records.
+            self._sums.add(window)
             self._guarded(lambda taken=window: self._keeper.take(taken))  # type: ignore[misc]
         self._guarded(self._keeper.give_up)
 
@@ -235,6 +267,7 @@ def open_daemon(
         yield Daemon(
             settings,
             meters=meters,
+            host=choose_host(settings, clock, meters),
             spool=spool,
             signer=signer,
             nonces=NonceStore(home.nonces_file, clock),

@@ -3,8 +3,10 @@
     {"v":1,"n":1,"op":"start","model_id":"m","inference_id":"a1"}    → {"v":1,"n":1,"ok":true,"id":"a1"}
     {"v":1,"n":2,"op":"stop","id":"a1","output_tokens":436}          → {"v":1,"n":2,"ok":true,"id":"a1","result":{…}}
     {"v":1,"op":"discard","id":"a1"}, {"v":1,"op":"status"}
+    {"v":1,"op":"engine"}: from now on an engine speaks here (agent.windows.engine_protocol)
 
-``n`` is the caller's and comes back. Answers come in the order of the questions; "ok":false has ``problem`` and
+``n`` is the caller's and comes back. ``at_ns`` of start and stop is when it was, by CLOCK_BOOTTIME: a message may be read
+late. Answers come in the order of the questions; "ok":false has ``problem`` and
 ``detail``. A line has at most 4096 bytes. What cannot be read is answered and ends the connection, and a connection
 that ends, ends all that was started on it.
 """
@@ -31,7 +33,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     """A question. Which members belong to which ``op`` stands in the module's text."""
 
     v: Literal[1]
-    op: Literal["start", "stop", "discard", "status"]
+    op: Literal["start", "stop", "discard", "status", "engine"]
     n: _Count | None = None
     id: _Name | None = None
     model_id: _Name | None = None
@@ -41,6 +43,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
     requests: _Count | None = None
+    at_ns: _Count | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import selectors
-import shutil
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -20,13 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock
-from agent.errors import AgentError, SettingsError
+from agent.errors import AgentError, SettingsError, WorkNotTakenError
 from agent.measurement import Counts
-from agent.windows.ledger_window import MAX_RUNNING, WindowLedger, Work
+from agent.windows.engine_desk import MAX_OPEN, EngineDesk, Seat
+from agent.windows.engine_protocol import MAX_ENGINE_LINE_BYTES
+from agent.windows.ledger_window import MAX_RUNNING, WindowLedger
 from agent.windows.places import USER_SHARE, Holder, Peer, Places, peer_of
 from agent.windows.protocol import (
     MAX_LINE_BYTES,
-    MAX_SOCKET_PATH_BYTES,
     Reply,
     Request,
     Result,
@@ -34,6 +34,8 @@ from agent.windows.protocol import (
     line,
     read_request,
 )
+from agent.windows.server_address import listen
+from agent.windows.work import Work
 from schemas.errors import GreenError, ParsingError
 
 MAX_CONNECTIONS: Final = 256
@@ -56,10 +58,16 @@ class _Connection:
     events: int = selectors.EVENT_READ
     told: bool = False
     holders: tuple[Holder, ...] = ()
+    seat: Seat | None = None
+
+    @property
+    def longest_line(self) -> int:
+        """Bytes that a line may have: an engine's tells of many requests at once."""
+        return MAX_LINE_BYTES if self.seat is None else MAX_ENGINE_LINE_BYTES
 
     def has_line(self) -> bool:
         """Return whether there is something to answer: a whole line, or more than one may have."""
-        return not self.ending and (b"\n" in self.received or len(self.received) > MAX_LINE_BYTES)
+        return not self.ending and (b"\n" in self.received or len(self.received) > self.longest_line)
 
 
 class WorkServer:
@@ -76,6 +84,7 @@ class WorkServer:
         group: str = "",
         max_connections: int = MAX_CONNECTIONS,
         max_running: int = MAX_RUNNING,
+        max_open: int = MAX_OPEN,
     ) -> None:
         """Listen at ``path``; what lies there from a daemon that was killed is removed. Raises SettingsError."""
         self._path = path
@@ -86,12 +95,13 @@ class WorkServer:
         self._places = Places(max_connections)
         # Half of the places is enough for a few of each connection.
         self._work_places = Places(max_running, guaranteed=max_running // 2 // max_connections, most=max_connections)
+        self._desk = EngineDesk(ledger, new_id, most=max_connections, max_open=max_open)
         self._connections: set[_Connection] = set()
         self._ready: set[_Connection] = set()
         self._abandoned: deque[tuple[Work, tuple[Holder, ...]]] = deque()
         self._quiet_until_ns = 0
         self._stopping = False
-        self._listener = _listen(path, group)
+        self._listener = listen(path, group)
         self._identity = path.stat().st_ino
         self._woken, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._selector = selectors.DefaultSelector()
@@ -186,11 +196,14 @@ class WorkServer:
         cut = connection.received.find(b"\n")
         text = bytes(connection.received[: max(cut, 0)])
         del connection.received[: cut + 1]
-        if cut < 0 or len(text) > MAX_LINE_BYTES:
-            self._refuse(connection, ParsingError(f"a line has at most {MAX_LINE_BYTES} bytes"))
+        if cut < 0 or len(text) > connection.longest_line:
+            self._refuse(connection, ParsingError(f"a line has at most {connection.longest_line} bytes"))
         else:
             try:
-                connection.unsent += line(self._answer(connection, read_request(text)))
+                if connection.seat is None:
+                    connection.unsent += line(self._answer(connection, read_request(text)))
+                elif reply := self._desk.answer(connection.seat, text):
+                    connection.unsent += line(reply)
             except ParsingError as error:
                 self._refuse(connection, error)
         if len(connection.unsent) > _MAX_UNREAD_BYTES:
@@ -215,6 +228,11 @@ class WorkServer:
                 return self._start(connection, request)
             if request.op == "status":
                 return Reply(n=request.n, ok=True, status=self._status())
+            if request.op == "engine":
+                if connection.works:
+                    raise SettingsError("engine: work runs on this connection; an engine takes one of its own")
+                connection.seat = self._desk.sit(connection, connection.who.uid)
+                return Reply(n=request.n, ok=True)
             work = connection.works.pop(request.id or "", None)
             if work is None:
                 raise SettingsError(f"{request.op}: id {request.id!a} was not started on this connection")
@@ -222,6 +240,11 @@ class WorkServer:
             if request.op == "discard":
                 self._ledger.discard(work)
                 return Reply(n=request.n, ok=True, id=work.inference_id)
+            if work.is_told_too_late(request.at_ns, self._clock.boottime_ns()):
+                self._ledger.discard(work)
+                _log.warning("work was told too late to be measured", extra={"inference_id": work.inference_id})
+                work.problem = "its start or end was read too late to tell what it used; that is unattributed"
+                return self._outcome(work, request.n)
             requests = 1 if request.requests is None else request.requests
             self._ledger.stop(work, Counts(request.input_tokens, request.output_tokens, requests))
             return self._outcome(work, request.n)
@@ -233,10 +256,11 @@ class WorkServer:
             raise SettingsError("start: model_id is missing")
         if reason := self._work_places.refuses(_holders(connection)):
             self._tell(connection, "a workload's start was refused: it runs too much at once", reason)
-            raise SettingsError(f"pieces of work that run at once: {reason}; end some before more are started")
+            raise WorkNotTakenError(f"pieces of work that run at once: {reason}; end some before more are started")
         inference_id = request.inference_id or self._new_id()
         parent = connection.works.get(request.parent or "")
         work = self._ledger.start(request.model_id, inference_id, request.tenant_id, parent)
+        work.told_boottime_ns = request.at_ns
         self._work_places.take(_holders(connection))
         connection.works[inference_id] = work
         return Reply(n=request.n, ok=True, id=inference_id)
@@ -300,6 +324,8 @@ class WorkServer:
         self._places.give(connection.holders)
         self._abandoned.extend((work, _holders(connection)) for work in connection.works.values())
         connection.works.clear()
+        if connection.seat is not None:
+            self._desk.leave(connection.seat)
 
     def _end_abandoned(self) -> None:
         """End one piece of the work whose workload is gone: a thousand at once would be a pause for all."""
@@ -314,28 +340,3 @@ class WorkServer:
 def _holders(connection: _Connection) -> tuple[Holder, ...]:
     """Return for whom a place of running work counts."""
     return Holder("connection", connection), Holder("user", connection.who.uid, USER_SHARE)
-
-
-def _listen(path: Path, group: str) -> socket.socket:
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
-        raise SettingsError(f"socket: {path} has more than {MAX_SOCKET_PATH_BYTES} bytes; set socket to a shorter path")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    # Made under another name, so that it is never there with too wide a mode.
-    part = path.with_name(f".{os.getpid()}")
-    try:
-        part.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            listener.bind(os.fspath(part))
-        finally:
-            os.umask(before)
-        if group:
-            shutil.chown(part, group=group)
-            part.chmod(0o660)
-        listener.listen(64)
-        part.replace(path)
-    except (OSError, LookupError) as error:
-        listener.close()
-        part.unlink(missing_ok=True)
-        raise SettingsError(f"socket: {path} cannot be used: {error}") from error
-    return listener

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -62,6 +62,8 @@ class WindowSpool:
     def __init__(self, folder: Path, clock: Clock, *, max_bytes: int = MAX_BYTES) -> None:
         """Open the spool in ``folder``, of at most ``max_bytes``. Raises SpoolError."""
         self.folder = folder
+        self.lost = 0
+        """Windows that were noted as gaps by this object."""
         self._spool = Spool(folder, clock, max_bytes=max_bytes)
         try:
             self._gap = os.open(folder / "gap", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -148,9 +150,17 @@ class WindowSpool:
         """Move what was never signed, or is damaged, to ``rejected/``; the chain goes on without it. Raises OSError."""
         self._spool.reject(name, problem)
 
-    def retry_rejected(self) -> int:
-        """Put every rejected window back in the queue and return how many."""
-        return self._spool.retry_rejected()
+    def peek_rejected(self, name: str) -> SpooledWindow:
+        """Return a rejected window. Raises SpoolError where it is gone or damaged."""
+        try:
+            raw = (self._spool.rejected_folder / name).read_bytes()
+        except OSError as error:
+            raise SpoolError(f"{name} in the window spool cannot be read: {error.strerror}") from error
+        return window_in(name, raw)[0]
+
+    def retry_rejected(self, names: Sequence[str] | None = None) -> int:
+        """Put rejected windows back in the queue and return how many; which of them can be, agent.windows.resend says."""
+        return self._spool.retry_rejected(names)
 
     def discard_rejected(self) -> int:
         """Delete every rejected window, for good, and return how many."""
@@ -242,6 +252,7 @@ class WindowSpool:
         return gap
 
     def _note(self, gap: Gap) -> Gap:
+        self.lost += 1
         before = self.gap()
         if before is not None and before.next_sequence == gap.next_sequence:
             known = before.energy_mj is not None and gap.energy_mj is not None

@@ -30,6 +30,9 @@ from schemas.window_header import WindowHeader
 
 WINDOWS_PATH: Final = "/api/v1/windows"
 HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+NEVER_SIGNED: Final = (
+    "it is not signed, and windows after it are: its place in the chain is gone, so it can never be sent"
+)
 _LEVEL: Final = 6
 
 _log = logging.getLogger(__name__)
@@ -117,16 +120,36 @@ class WindowSubmitter:
         return sent
 
     def _next(self, sent: Sent) -> SpooledWindow | None:
-        """Return the oldest window, if it is signed: those behind it would not be taken."""
+        """Return the oldest window that is signed; None where the oldest of all is still to be signed."""
+        unsigned: list[str] = []
         for name in self._spool.pending():
-            try:
-                window = self._spool.peek(name)
-            except SpoolError as error:
-                self._set_aside(name, error.detail, sent)
-                continue
+            window = self._peek(name, sent)
+            if window is not None and window.evidence is not None:
+                return self._oldest_signed(unsigned, sent) or window
             if window is not None:
-                return window if window.evidence is not None else None
+                unsigned.append(name)
         return None
+
+    def _oldest_signed(self, names: list[str], sent: Sent) -> SpooledWindow | None:
+        """Return the first of ``names`` that was signed since it was looked at; one behind them all is signed.
+
+        Windows are signed in their order, so nobody is going to sign what still is not: it was put there, or its
+        evidence is damaged. It is set aside, or all that follows would wait for it without end.
+        """
+        for name in names:
+            window = self._peek(name, sent)
+            if window is not None and window.evidence is not None:
+                return window
+            if window is not None:
+                self._set_aside(name, NEVER_SIGNED, sent)
+        return None
+
+    def _peek(self, name: str, sent: Sent) -> SpooledWindow | None:
+        try:
+            return self._spool.peek(name)
+        except SpoolError as error:
+            self._set_aside(name, error.detail, sent)
+            return None
 
     def _left_s(self, until_ns: int | None) -> float:
         return float("inf") if until_ns is None else (until_ns - self._clock.boottime_ns()) / 1e9
@@ -165,4 +188,4 @@ class WindowSubmitter:
             _log.exception("a damaged window could not be set aside")
             return
         sent.rejected.append((name, reason))
-        _log.critical("a window is damaged and was set aside", extra={"window": name, "reason": reason})
+        _log.critical("a window cannot be sent and was set aside", extra={"window": name, "reason": reason})

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from agent.errors import ReadingFailedError
 from agent.measurement import STUCK_NS
+from agent.meters.power import NS_PER_S, trapezoid
 from agent.meters.protocol import Meter, Method, Reading, Scope, Unit
 from agent.span import Flag
 from schemas.window_header import Accelerator
 
 Interval: TypeAlias = tuple[int, int]
 """From and to, by CLOCK_BOOTTIME in ns."""
+
+_COMPARED_NS: Final = 60 * NS_PER_S
+"""How long counter and power are summed before they are compared: power lags by up to a second at each end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,10 @@ class Counted:
 class Tap:
     """A meter for the ledger, over another meter."""
 
-    def __init__(self, meter: Meter) -> None:
-        """Watch ``meter``, which has a counter or integrates its power to one."""
+    def __init__(self, meter: Meter, *, moves: bool = True) -> None:
+        """Watch ``meter``, which has a counter or integrates its power to one; ``moves`` within a second, if it works."""
         self._meter = meter
+        self._moves = moves
         self._last: Reading | None = None
         self._current = False
         self._total_mj = 0
@@ -47,6 +52,7 @@ class Tap:
         self._estimated_mj = 0
         self._holes: list[Interval] = []
         self._flags: set[Flag] = set()
+        self._compared_ns = self._compared_mj = self._twice_power = 0
         self.fell = False
 
     @property
@@ -94,6 +100,11 @@ class Tap:
         """Whether the last attempt to read it succeeded."""
         return self._current
 
+    @property
+    def read_once(self) -> bool:
+        """Whether it was ever read."""
+        return self._last is not None
+
     def read(self) -> Reading:
         """Return a reading of the rising counter. Raises ReadingFailedError."""
         try:
@@ -128,7 +139,7 @@ class Tap:
             if seen_ns < boottime_ns and (self.fell or not self._current):
                 holes.append((seen_ns, boottime_ns))
             # A counter in use moves within a second: a silent zero is no measurement.
-            if seen_ns - self._moved_ns >= STUCK_NS:
+            if self._moves and seen_ns - self._moved_ns >= STUCK_NS:
                 holes.append((self._moved_ns, seen_ns))
                 self._flags.add("counter-stuck")
         first_mj, last_mj = start.energy_mj or 0, end.energy_mj or 0
@@ -171,9 +182,25 @@ class Tap:
         self._total_mj += used_mj
         self._total_estimated_mj += estimated_mj
         self._estimated_mj += estimated_mj
+        self._compare(before, now, used_mj)
         self._end = now
         if used_mj:
             self._moved_ns = now.boottime_ns
+
+    def _compare(self, before: Reading, now: Reading, used_mj: int) -> None:
+        """Hold the counter against the integral of power, minute by minute; a window of seconds is too short for it."""
+        if before.power_mw is None or now.power_mw is None:
+            return
+        span_ns = now.boottime_ns - before.boottime_ns
+        self._compared_ns += span_ns
+        self._compared_mj += used_mj
+        self._twice_power += trapezoid(before.power_mw, now.power_mw, span_ns)
+        if self._compared_ns < _COMPARED_NS:
+            return
+        power_mj = self._twice_power // (2 * NS_PER_S)
+        if abs(self._compared_mj - power_mj) * 10 > power_mj:
+            self._flags.add("power-disagrees")
+        self._compared_ns = self._compared_mj = self._twice_power = 0
 
 
 def union(holes: Sequence[Interval], start_ns: int, end_ns: int) -> tuple[int, int]:

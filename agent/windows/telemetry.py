@@ -14,9 +14,10 @@ from schemas.window_record import WindowRecord
 class TelemetryWindow:
     """One window of the node: energies in mJ; ``start_us`` and ``end_us`` wall time, the other times CLOCK_BOOTTIME.
 
-    active + loaded idle + idle + unattributed = what the accelerators' counters moved, exactly. Loaded idle is 0: no
-    meter here knows whether weights are resident. Idle is when a device says that it did no work; what it used at
-    work that nobody declared is unattributed.
+    active + loaded idle + idle + unattributed = what the accelerators' counters moved, exactly. Idle is when a device
+    says that it did no work, loaded idle when a compute process held it meanwhile (weights resident); what it used at
+    work that nobody declared, or where it does not say, is unattributed. The host's energies are beside that, 0 where
+    nothing measures them; the records' part of each is at most the window's.
     """
 
     start_us: int
@@ -33,6 +34,9 @@ class TelemetryWindow:
     estimated_mj: int
     flags: frozenset[Flag]
     loaded_idle_mj: int = 0
+    host_cpu_mj: int = 0
+    host_dram_mj: int = 0
+    host_other_mj: int = 0
 
     @property
     def active_mj(self) -> int:
@@ -82,5 +86,8 @@ def merge(first: TelemetryWindow, second: TelemetryWindow) -> TelemetryWindow:
         unattributed_mj=first.unattributed_mj + second.unattributed_mj,
         estimated_mj=first.estimated_mj + second.estimated_mj,
         loaded_idle_mj=first.loaded_idle_mj + second.loaded_idle_mj,
+        host_cpu_mj=first.host_cpu_mj + second.host_cpu_mj,
+        host_dram_mj=first.host_dram_mj + second.host_dram_mj,
+        host_other_mj=first.host_other_mj + second.host_other_mj,
         flags=first.flags | second.flags,
     )

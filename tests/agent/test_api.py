@@ -399,3 +399,164 @@ def test_the_library_logs_and_never_prints(bench, capsys):
     bench.session.close()
 
     assert capsys.readouterr().out == ""
+
+
+def test_the_result_of_each_call_of_a_decorated_function_is_reachable(bench):
+    ended = []
+
+    @measure("model", session=bench.session, on_end=ended.append)
+    def infer(energy_mj):
+        bench.work(1, energy_mj)
+
+    infer(10)
+    infer(20)
+
+    assert [block.result.energy_mj for block in ended] == [10, 20]
+    assert len({block.inference_id for block in ended}) == 2
+
+
+def test_what_goes_wrong_in_on_end_never_reaches_the_work(bench, caplog):
+    def fail(_):
+        raise RuntimeError("mine")
+
+    @measure("model", session=bench.session, on_end=fail)
+    def infer():
+        return "answer"
+
+    assert infer() == "answer"
+    assert "on_end failed" in caplog.text
+
+
+async def test_on_end_is_called_for_a_coroutine_that_raised(bench):
+    ended = []
+
+    @measure("model", session=bench.session, on_end=ended.append)
+    async def infer():
+        bench.work(1, 70)
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        await infer()
+    assert [block.result.energy_mj for block in ended] == [70]
+
+
+def test_the_block_around_a_call_is_known_inside_and_not_outside(bench):
+    seen = []
+
+    @bench.measure()
+    def infer():
+        seen.append(agent.current())
+
+    infer()
+    with bench.measure() as outer:
+        infer()
+        assert agent.current() is outer
+
+    assert agent.current() is None
+    assert seen[0] is not seen[1]
+    assert outer not in seen
+
+
+def test_what_the_reader_of_a_generator_does_between_items_is_not_inside_it(bench):
+    @bench.measure()
+    def tokens():
+        for token in "ab":
+            bench.work(1, 10)
+            assert agent.current() is not None
+            yield token
+
+    with bench.measure(inference_id="reader") as reader:
+        for _ in tokens():
+            assert agent.current() is reader
+    assert agent.current() is None
+
+
+def test_two_generators_that_take_turns_leave_nothing_behind(bench):
+    @bench.measure()
+    def tokens(count):
+        yield from range(count)
+
+    first, second = tokens(2), tokens(3)
+    next(first)
+    next(second)
+    assert list(first) == [1]
+    assert list(second) == [1, 2]
+    assert agent.current() is None
+
+
+def test_a_generator_gets_what_is_sent_and_thrown_in_and_gives_its_value(bench):
+    @bench.measure()
+    def talk():
+        heard = yield "first"
+        try:
+            yield heard
+        except ValueError as error:
+            yield f"caught {error}"
+        return "done"
+
+    talking = talk()
+    assert (next(talking), talking.send("hello"), talking.throw(ValueError("mine"))) == (
+        "first",
+        "hello",
+        "caught mine",
+    )
+    with pytest.raises(StopIteration) as end:
+        next(talking)
+    assert end.value.value == "done"
+
+
+async def test_an_async_generator_gets_what_is_sent_and_thrown_in(bench):
+    @bench.measure()
+    async def talk():
+        heard = yield "first"
+        try:
+            yield heard
+        except ValueError as error:
+            yield f"caught {error}"
+
+    talking = talk()
+    assert await anext(talking) == "first"
+    assert await talking.asend("hello") == "hello"
+    assert await talking.athrow(ValueError("mine")) == "caught mine"
+    with pytest.raises(StopAsyncIteration):
+        await anext(talking)
+
+
+async def test_an_async_generator_that_is_closed_early_is_closed_inside_and_recorded(bench):
+    closed = []
+
+    @bench.measure()
+    async def tokens():
+        try:
+            while True:
+                bench.work(1, 10)
+                yield "a"
+        finally:
+            closed.append(agent.current())
+
+    reading = tokens()
+    await anext(reading)
+    assert agent.current() is None
+    await reading.aclose()
+
+    assert len(closed) == 1
+    assert closed[0] is not None
+    assert list(bench.energies().values()) == [10]
+
+
+async def test_async_generators_of_tasks_at_once_do_not_nest(bench):
+    begun = asyncio.Barrier(3)
+
+    @bench.measure()
+    async def tokens():
+        for token in "ab":
+            mine = agent.current()
+            await begun.wait()
+            assert agent.current() is mine
+            yield token
+
+    async def read():
+        return [token async for token in tokens()]
+
+    assert await asyncio.gather(*(read() for _ in range(3))) == [["a", "b"]] * 3
+    assert agent.current() is None

@@ -65,11 +65,11 @@ def test_a_variable_that_is_no_setting_is_refused_by_name(environment, variable)
 
 
 def test_what_was_misspelt_is_answered_with_the_near_names_alone(environment, tmp_path):
-    with pytest.raises(SettingsError, match="near it: GREEN_AGENT_METER; take it away") as raised:
+    with pytest.raises(SettingsError, match="near it: GREEN_AGENT_METER, GREEN_AGENT_METRICS; take") as raised:
         config.load(environment | {"GREEN_AGENT_METR": "nvml"})
     assert "node_id" not in raised.value.detail.lower()
     write(tmp_path, "metr = 'nvml'")
-    with pytest.raises(SettingsError, match="'metr' is no setting of the agent; near it: meter; take it away"):
+    with pytest.raises(SettingsError, match="'metr' is no setting of the agent; near it: meter, metrics; take it away"):
         config.load(environment)
     write(tmp_path, "meter = 'nvml'")
     with pytest.raises(SettingsError, match="agent; take it away"):

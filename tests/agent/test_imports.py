@@ -9,8 +9,13 @@ from tests.vectors import ROOT
 
 PACKAGE = ROOT / "agent"
 PURE = (
-    "attribution",
+    "attribution/fit",
+    "attribution/phase",
+    "attribution/shares",
+    "attribution/steps",
+    "codecarbon",
     "identifiers",
+    "listen_address",
     "measurement",
     "record",
     "retry",
@@ -18,6 +23,11 @@ PURE = (
     "meters/power",
     "meters/protocol",
     "meters/visible",
+    "proxy/bodies",
+    "proxy/events",
+    "proxy/figures",
+    "proxy/headers",
+    "proxy/options",
 )
 
 
@@ -39,6 +49,19 @@ def test_one_file_imports_nvml():
 
 def test_one_file_imports_the_http_client():
     assert modules_importing("httpx") == {"transport.py"}
+
+
+def test_the_proxys_http_and_the_watchers_format_stand_in_one_file_each():
+    assert modules_importing("httpcore") == {"proxy/forward.py"}
+    assert modules_importing("h11") == {"proxy/server.py"}
+    assert modules_importing("prometheus_client") == {"prometheus.py"}
+
+
+def test_the_command_line_needs_none_of_them_until_it_is_asked_for():
+    code = "import sys, agent.cli, agent.windows.daemon; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert not {"h11", "prometheus_client", "agent.proxy", "agent.codecarbon"} & set(ran.stdout.split())
 
 
 def test_the_agent_logs_without_a_vendor():

@@ -62,11 +62,26 @@ class FakeGpu:
     energy_error: int | None = None
     power_error: int | None = None
     utilization_error: int | None = None
+    processes: int = 1
+    processes_error: int | None = None
+    scoped_mj: dict[int, int] = field(default_factory=dict)
+    """Field 191 by scope: 0 the GPU, 1 the module of a superchip."""
 
 
 @dataclass
 class _Rates:
     gpu: int
+
+
+@dataclass
+class _Union:
+    ullVal: int  # noqa: N815 - the vendor's name
+
+
+@dataclass
+class _Field:
+    nvmlReturn: int  # noqa: N815 - the vendor's name
+    value: _Union
 
 
 class FakeNvml:
@@ -124,6 +139,14 @@ class FakeNvml:
         gpu = self._gpu(handle)
         return _Rates(_value(gpu.utilization, gpu.utilization_error))
 
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: tuple[int, FakeGpu]) -> list[int]:  # noqa: N802
+        gpu = self._gpu(handle)
+        return list(range(_value(gpu.processes, gpu.processes_error)))
+
+    def nvmlDeviceGetFieldValues(self, handle: tuple[int, FakeGpu], fieldIds: list[tuple[int, int]]) -> list[_Field]:  # noqa: N802, N803
+        scoped_mj = self._gpu(handle).scoped_mj
+        return [_Field(0 if scope in scoped_mj else 3, _Union(scoped_mj.get(scope, 0))) for _, scope in fieldIds]
+
     def _gpu(self, handle: tuple[int, FakeGpu]) -> FakeGpu:
         opening, gpu = handle
         if not self.opened or opening != self.openings:
@@ -163,6 +186,7 @@ class FakeMeter:
         self.energy_mj = energy_mj
         self.power_mw = power_mw
         self.utilization: int | None = None
+        self.held: bool | None = None
         self.epoch = 0
         self.broken = False
         self.bug: Exception | None = None
@@ -183,6 +207,7 @@ class FakeMeter:
             energy_mj=self.energy_mj,
             power_mw=self.power_mw,
             utilization_percent=self.utilization,
+            held=self.held,
             epoch=self.epoch,
         )
 

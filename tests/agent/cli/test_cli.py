@@ -57,7 +57,7 @@ def test_status_of_a_well_agent_is_0(home):
 
     assert ran.returncode == 0
     assert "node-7" in ran.stdout
-    assert "backlog       0" in ran.stdout
+    assert "records       0 wait" in ran.stdout
 
 
 def test_status_is_read_by_programs(home):
@@ -101,8 +101,30 @@ def test_meters_says_that_figures_would_be_simulated(home):
     assert "SIMULATED" in ran.stdout
 
 
-def test_a_tenant_without_the_daemon_is_64_and_the_command_does_not_run(home, tmp_path):
+def test_a_tenant_without_the_daemon_is_not_measured_and_the_command_runs(home, tmp_path):
     ran = home.run("run", "--tenant", "acme", "--", "touch", str(tmp_path / "ran"))
+
+    assert ran.returncode == 0
+    assert "NOT MEASURED: The daemon does not measure: tenant: a posted record has no place for it" in ran.stderr
+    assert (tmp_path / "ran").exists()
+    assert home.records() == []
+
+
+@pytest.mark.parametrize("given", [("--tenant", "a b"), ("--inference-id", "a b"), ("--model", "")])
+@pytest.mark.parametrize("mode", ["auto", "daemon"])
+def test_names_that_cannot_be_are_64_before_anything_runs(home, tmp_path, given, mode):
+    ran = home.run("run", *given, "--", "touch", str(tmp_path / "ran"), GREEN_AGENT_MODE=mode)
+
+    if given == ("--model", ""):
+        # None given: the command's own name.
+        assert ran.returncode == 0
+        return
+    assert ran.returncode == 64
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_tenant_where_the_process_is_to_measure_itself_is_64(home, tmp_path):
+    ran = home.run("run", "--tenant", "acme", "--", "touch", str(tmp_path / "ran"), GREEN_AGENT_MODE="direct")
 
     assert ran.returncode == 64
     assert "tenant: a posted record has no place for it; run green-agent daemon" in ran.stderr
@@ -225,7 +247,7 @@ def test_losses_are_acknowledged_by_a_command(home):
     spool.close()
 
     assert "--acknowledge-lost" in home.run("status").stdout
-    assert "lost          1" in home.run("status", "--acknowledge-lost").stdout
+    assert "1 lost, last 20" in home.run("status", "--acknowledge-lost").stdout
     assert home.run("status").returncode == 0
 
 
@@ -283,10 +305,19 @@ def test_a_node_that_signs_with_its_tpm_names_that_and_no_file_of_a_key(home):
     assert "node.pem" not in shown.stdout + listed.stdout
 
 
+def test_on_a_node_that_signs_with_its_tpm_the_daemon_alone_measures_and_the_command_runs_without(home, tmp_path):
+    mark = tmp_path / "ran"
+    ran = home.run("run", "--", "touch", str(mark), GREEN_AGENT_WINDOW_SIGNER="tpm")
+    assert ran.returncode == 0
+    assert mark.exists()
+    assert "on this node the daemon alone measures (its TPM signs windows): green-agent daemon" in ran.stderr
+    assert "measures itself" not in ran.stderr
+
+
 def test_a_node_that_signs_with_its_tpm_is_told_that_it_posts_no_records(home):
-    ran = home.run("run", "--", "true", GREEN_AGENT_WINDOW_SIGNER="tpm")
+    ran = home.run("run", "--meter", "simulator", "--", "true", GREEN_AGENT_WINDOW_SIGNER="tpm")
     assert ran.returncode == 64
-    assert "start green-agent daemon first" in ran.stderr
+    assert "posts no records: start green-agent daemon" in ran.stderr
 
 
 @pytest.mark.network

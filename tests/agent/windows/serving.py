@@ -45,6 +45,7 @@ class Turns(WindowLedger):
 
     def __init__(self, *given):
         super().__init__(*given)
+        self.clock = given[1]
         self.order = []
         self.open = threading.Event()
         self.open.set()

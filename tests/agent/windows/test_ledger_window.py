@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.errors import SettingsError
+from agent.errors import SettingsError, WorkNotTakenError
 from agent.measurement import Counts
 from agent.windows.ledger_window import REMEMBERED_IDS, WindowLedger
 from agent.windows.telemetry import merge, mergeable
@@ -40,7 +40,8 @@ class Bench:
 def conserved(window):
     parts = window.active_mj + window.loaded_idle_mj + window.idle_mj + window.unattributed_mj
     assert parts == window.energy_mj
-    assert min(window.active_mj, window.idle_mj, window.unattributed_mj, window.measured_us, window.largest_gap_us) >= 0
+    assert min(window.active_mj, window.idle_mj, window.loaded_idle_mj, window.unattributed_mj) >= 0
+    assert min(window.measured_us, window.largest_gap_us) >= 0
     for one in window.accelerators:
         assert one.energy_mj == one.counter_end_mj - one.counter_start_mj >= 0
     for record in window.records:
@@ -94,6 +95,61 @@ def test_what_a_device_uses_while_it_does_nothing_is_idle_and_undeclared_work_is
 
     (window,) = bench.windows
     assert (window.idle_mj, window.unattributed_mj, window.active_mj) == (40, 600, 0)
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [(False, (100, 0, 0)), (True, (0, 100, 0)), (None, (100, 0, 0))],
+)
+def test_idle_with_a_process_on_the_device_is_loaded_idle(held, expected):
+    bench = Bench(utilization=0)
+    bench.meters[0].held = held
+    bench.ledger.tick()
+    bench.work(10, 100)
+
+    (window,) = bench.windows
+    assert (window.idle_mj, window.loaded_idle_mj, window.unattributed_mj) == expected
+    assert conserved(window)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 90), (90, 0)])
+def test_a_stretch_that_was_idle_at_one_end_only_is_not_idle(before, after):
+    bench = Bench(utilization=before)
+    bench.ledger.tick()
+    bench.meters[0].utilization = after
+    bench.work(10, 100)
+
+    assert (bench.windows[0].idle_mj, bench.windows[0].unattributed_mj) == (0, 100)
+
+
+def test_a_device_that_was_held_at_one_end_of_a_stretch_was_held():
+    bench = Bench(utilization=0)
+    bench.meters[0].held = True
+    bench.work(1, 1)
+    bench.meters[0].held = False
+    bench.work(9, 90)
+
+    assert (bench.windows[0].loaded_idle_mj, bench.windows[0].idle_mj) == (91, 0)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_where_a_device_does_not_say_whether_it_worked_nothing_is_idle(held):
+    bench = Bench(utilization=None)
+    bench.meters[0].held = held
+    bench.work(10, 100)
+
+    (window,) = bench.windows
+    assert (window.idle_mj, window.loaded_idle_mj, window.unattributed_mj) == (0, 0, 100)
+
+
+def test_what_a_device_uses_during_declared_work_is_the_works_even_where_it_did_nothing():
+    bench = Bench(utilization=0)
+    bench.meters[0].held = True
+    running = bench.ledger.start("m", "a")
+    bench.work(10, 100)
+    bench.ledger.stop(running)
+
+    assert (bench.windows[0].active_mj, bench.windows[0].loaded_idle_mj) == (100, 0)
 
 
 def test_work_at_the_same_time_shares_evenly_and_says_so():
@@ -212,7 +268,7 @@ def test_no_window_begins_before_every_meter_gives_a_reading():
     ledger = WindowLedger([meter], clock, lambda _: None)
 
     assert not ledger.begin()
-    with pytest.raises(SettingsError, match="nothing is measured yet"):
+    with pytest.raises(WorkNotTakenError, match="nothing is measured yet"):
         ledger.start("m", "a")
     meter.broken = False
     assert ledger.begin()
@@ -224,10 +280,11 @@ def test_an_id_of_an_earlier_window_is_refused_and_so_is_that_of_a_part_of_long_
     bench.work(15, 100, ticks=2)
     bench.ledger.stop(running)
     bench.work(30, 100, ticks=6)
-    for taken in ("long", "long~1", "long~2"):
-        with pytest.raises(SettingsError, match="would count for nobody"):
-            bench.ledger.start("m", taken)
-    bench.ledger.start("m", "long~3")
+    with pytest.raises(SettingsError, match="would count for nobody"):
+        bench.ledger.start("m", "long")
+    for part in ("long~1", "long~2", "long~3"):
+        with pytest.raises(SettingsError, match="name the parts of long work"):
+            bench.ledger.start("m", part)
 
 
 def test_ids_are_remembered_within_a_bound():
@@ -321,6 +378,7 @@ def test_whatever_happens_every_window_conserves_and_windows_claim_at_most_what_
             meter.epoch += 1
         elif what in {"idle", "busy"}:
             meter.utilization = 0 if what == "idle" else 80
+            meter.held = (None, False, True)[amount % 3]
     bench.ledger.close()
 
     assert all(map(conserved, bench.windows))

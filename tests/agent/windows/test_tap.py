@@ -55,3 +55,47 @@ def test_integrated_power_is_a_counter_and_a_gap_in_its_samples_is_estimated():
     assert (counted.accelerator.energy_mj, counted.estimated_mj) == (510_000, 500_000)
     assert union(counted.holes, 0, 10**15) == (5 * S, 5 * S)
     assert "sampling-gap" in counted.flags
+
+
+def compared(counter_mw, power_mw, seconds=61):
+    clock = HandClock()
+    meter = FakeMeter(clock, power_mw=power_mw)
+    tap = Tap(meter)
+    tap.read()
+    tap.begin(clock.boottime_ns())
+    for _ in range(seconds):
+        clock.advance(1)
+        meter.energy_mj += counter_mw
+        tap.read()
+    return tap.counted(clock.boottime_ns()).flags
+
+
+@pytest.mark.parametrize("counter_mw", [100_000, 91_000, 109_000])
+def test_a_counter_that_agrees_with_power_within_a_tenth_is_not_flagged(counter_mw):
+    assert compared(counter_mw, 100_000) == frozenset()
+
+
+@pytest.mark.parametrize("counter_mw", [89_000, 111_000, 1_000_000])
+def test_a_counter_that_disagrees_with_power_by_more_than_a_tenth_is_flagged(counter_mw):
+    assert compared(counter_mw, 100_000) == {"power-disagrees"}
+
+
+def test_a_few_seconds_are_too_short_to_hold_a_counter_against_power():
+    assert compared(10_000, 100_000, seconds=50) == frozenset()
+
+
+def test_the_comparison_goes_on_over_windows():
+    clock = HandClock()
+    meter = FakeMeter(clock, power_mw=100_000)
+    tap = Tap(meter)
+    tap.read()
+    flags = []
+    for _ in range(7):
+        tap.begin(clock.boottime_ns())
+        for _ in range(10):
+            clock.advance(1)
+            meter.energy_mj += 50
+            tap.read()
+        flags.append("power-disagrees" in tap.counted(clock.boottime_ns()).flags)
+
+    assert flags == [False] * 5 + [True, False]
