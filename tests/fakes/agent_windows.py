@@ -47,6 +47,8 @@ class WindowIssuer:
     node_id: str = "node-7"
     key: PublicKey | AttestationKey | None = None
     nonces_each: int = 1
+    tenants: list[str] | None = None
+    """Whom the node may name, told in each answer; None: nothing is told."""
     now_us: int | None = None
     script: list[str] = field(default_factory=list)
     windows: list[CheckedWindow] = field(default_factory=list)
@@ -114,7 +116,12 @@ class WindowIssuer:
             "credential": f"https://oracle.example/windows/{window.digest}",
             "window": window.digest,
             "nonces": self.give_nonces(),
+            **self.told(),
         }
+
+    def told(self) -> dict[str, Any]:
+        """Return the members of an answer that say whom the node may name."""
+        return {} if self.tenants is None else {"tenants": self.tenants}
 
     def give_nonces(self) -> list[str]:
         """Return nonces that windows may carry."""
@@ -132,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.issuer.requests.append((self.path, headers, body))
         if self.path == "/api/v1/nonces":
-            self._answer(201, {"nonces": self.issuer.give_nonces()})
+            self._answer(201, {"nonces": self.issuer.give_nonces(), **self.issuer.told()})
             return
         with self.issuer.lock:
             step = self.issuer.script.pop(0) if self.issuer.script else "take"

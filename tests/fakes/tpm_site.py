@@ -143,13 +143,14 @@ class TpmNode:
         return gzip.compress(b"{" + event + b'"evidence":' + evidence + b"}\n" + lines(*own), 1, mtime=0)
 
     def _energies(self, own: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return figures that an accelerator of 700 W can have in a tenth of a second."""
+        """Return figures that an accelerator of 700 W and its host can have in a tenth of a second."""
         active_mj = sum(one["accelerator_active_mj"] for one in own)
         idle = {"accelerator_loaded_idle_mj": 10_000, "accelerator_idle_mj": 10_000, "unattributed_mj": 0}
         moved_mj = active_mj + 20_000
         gpu = {"model": "NVIDIA H100 80GB HBM3", "scope": "gpu", "uuid": "GPU-1", "energy_mj": moved_mj}
         counters = {"counter_start_mj": self.chain.counter_mj, "counter_end_mj": self.chain.counter_mj + moved_mj}
-        return idle | {"accelerators": [gpu | counters], "accelerator_active_mj": active_mj}
+        host = {"host_cpu_mj": 12_300, "host_dram_mj": 8_000}
+        return idle | host | {"accelerators": [gpu | counters], "accelerator_active_mj": active_mj}
 
 
 def tpm_node(uri: str, folder: Path, node_id: str = "node-77") -> TpmNode:

@@ -1,0 +1,1 @@
+"""What a credential claims besides energy and location-based emissions: uncertainty, embodied, market-based, marginal."""
