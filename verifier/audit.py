@@ -10,9 +10,9 @@ lists and does not have leaves the verdict inconclusive, and is named.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from schemas import times
 from schemas.credential import GreenComputeCredential, GreenComputeWindowCredential, decode, kind_of
@@ -25,10 +25,12 @@ from verifier.audit_bundle import Bundle, Entry, Kind
 from verifier.audit_errors import BundleDamagedError
 from verifier.audit_named import Place, named_by, place_of
 from verifier.audit_nonces import check_nonce, windows_not_here
-from verifier.audit_report import AuditReport, Files, Findings, NodeSummary, count
+from verifier.audit_report import AuditReport, Files, Findings, count
 from verifier.audit_shared import Shared, load_shared
-from verifier.audit_sums import NodeSums
+from verifier.audit_sums import NodeSums, summaries
+from verifier.audit_superseded import Superseded, named_in_receipts
 from verifier.audit_twice import Twice
+from verifier.audit_withdrawn import is_withdrawn, to_tell, worst
 from verifier.case import Engines
 from verifier.document import Document, parse
 from verifier.errors import EvidenceMismatchError
@@ -37,15 +39,13 @@ from verifier.memo import Memo
 from verifier.notices import Notice
 from verifier.policy import Policy
 from verifier.receipt import WindowRoot, check_receipt, claimed_root, root_of
-from verifier.report import Finding, Outcome, Report, Result, failed, findings_of, undecided, warning
+from verifier.report import Finding, Outcome, Result, failed, undecided, warning
 from verifier.verify import judge_window, verify_credential
 from verifier.verify_receipt import Judged
 from verifier.window_factors import Factors, factors_of
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being worked on, how many of it are done, and how many there are."""
-
-_SHOWN: Final = frozenset({Result.FAILED, Result.INCONCLUSIVE, Result.WARNING})
 
 
 def audit(
@@ -67,10 +67,12 @@ class _Audit:
         self._verified: dict[str, dict[str, Factors]] = defaultdict(dict)
         self._factors: dict[Factors, Factors] = {}
         self._twice = Twice()
+        self._superseded = Superseded()
         self._ids: dict[str, set[str]] = defaultdict(set)
-        self._outcomes: dict[Kind, list[Outcome]] = {"window": [], "receipt": [], "credential": []}
-        self._sums: dict[str, NodeSums] = {}
-        self._by_digest = {entry.digest: entry for entry in self._entries("evidence")}
+        self._followed: set[str] = set()
+        self._outcomes: dict[Kind, list[Outcome | None]] = {"window": [], "receipt": [], "credential": []}
+        self._sums: dict[str, NodeSums] = defaultdict(NodeSums)
+        self._by_digest = {entry.digest: entry for entry in (*self._entries("evidence"), *self._entries("grid-data"))}
         self._records = {entry.of: entry for entry in self._entries("records") if entry.of is not None}
         self._receipts: dict[str, list[Entry]] = defaultdict(list)
         for entry in self._entries("receipt"):
@@ -87,6 +89,8 @@ class _Audit:
         self._credentials()
         self._findings.add("nonce log", windows_not_here(self._shared.nonces, self._ids.keys()))
         self._unused()
+        for name, finding in self._superseded.tell():
+            self._findings.add(name, [finding])
         return self._report()
 
     def _entries(self, kind: Kind) -> Iterator[Entry]:
@@ -132,28 +136,45 @@ class _Audit:
                 self._refuse(entry.name, error, "window")
                 continue
             place = place_of(entry, value)
-            self._ids[place.digest].add(str(value.get("id")))
+            self._ids[place.digest] |= named_in_receipts(value)
             yield place
 
     def _window(self, place: Place, document: Document, states: dict[str, ChainState]) -> None:
         judged = judge_window(
             document, self._evidence(document), self._policy, self._now, engines=self._engines, memo=self._memo
         )
+        self._superseded.heard(place.name, judged.report, document.value)
+        told = to_tell(judged.report, f"window {place.sequence}")
+        self._findings.add(place.name, told)
+        if is_withdrawn(judged.report):
+            self._withdrawn(place, judged, worst(told), states)
+            return
         outcome = judged.report.outcome
-        self._findings.add(place.name, _to_tell(judged.report))
         if outcome is Outcome.VERIFIED:
             counts = judged.window is None or judged.window.digest not in self._seen
             found = [*self._beside_others(judged, states)]
             self._findings.add(place.name, found)
-            outcome = _worst(found)
+            outcome = worst(found)
             if not counts:
                 self._outcomes["window"].append(outcome)
                 return
         self._outcomes["window"].append(outcome)
         self._receipts_of(judged, outcome)
         if judged.credential is not None and judged.window is not None and outcome is Outcome.VERIFIED:
-            sums = self._sums.setdefault(judged.window.header.node_id, NodeSums())
-            sums.add(judged.credential, judged.window.header)
+            self._sums[judged.window.header.node_id].add(judged.credential, judged.window.header)
+
+    def _withdrawn(self, place: Place, judged: Judged, alone: Outcome, states: dict[str, ChainState]) -> None:
+        """Keep the place of a window that its issuer withdrew, and that counts for nothing."""
+        window, outcome = judged.window, alone
+        if alone is Outcome.VERIFIED and window is not None and judged.credential is not None:
+            self._keep_factors(window, judged.credential)
+            found = [*self._in_chain(window, states)]
+            self._findings.add(place.name, found)
+            outcome = worst(found)
+            if window.digest not in self._seen:
+                self._sums[window.header.node_id].leave_out(window.header)
+        self._outcomes["window"].append(counts := None if outcome is Outcome.VERIFIED else outcome)
+        self._receipts_of(judged, counts)
 
     def _beside_others(self, judged: Judged, states: dict[str, ChainState]) -> Iterator[Finding]:
         """Yield how a window that verified alone stands to its nonce, and to the other windows of the bundle."""
@@ -164,33 +185,31 @@ class _Audit:
             yield undecided(Notice.EVIDENCE_NOT_CHECKED, f"{told}, is not known")
             return
         yield from self._twice.credential(credential)
-        # One object for all that are equal: a bundle has many thousands of windows, mostly of one place.
-        factors = factors_of(credential)
-        self._verified[window.digest][credential.id] = self._factors.setdefault(factors, factors)
+        self._keep_factors(window, credential)
         if window.digest in self._seen:
             return
         self._seen[window.digest] = credential.id
-        yield from check_nonce(window, self._shared.nonces)
-        followed = [*self._follow(window, states)]
+        followed = [*self._in_chain(window, states)]
         yield from followed
         if not any(finding.result is Result.FAILED for finding in followed):
             yield from self._twice.window(window.header, judged.enrolment)
 
-    def _follow(self, window: CheckedWindow, states: dict[str, ChainState]) -> tuple[Finding, ...]:
-        node_id = window.header.node_id
-        state = states.get(node_id)
-        openings = self._shared.openings
-        followed = (
-            window_chain.begin(window, openings)
-            if state is None
-            else window_chain.follow(state, window, now=self._now, openings=openings)
-        )
-        states[node_id] = followed.state
-        return followed.findings
+    def _keep_factors(self, window: CheckedWindow, credential: GreenComputeWindowCredential) -> None:
+        """Keep what a window's inferences are held against; those of a withdrawn one too."""
+        # One object for all that are equal: a bundle has many thousands of windows, mostly of one place.
+        factors = factors_of(credential)
+        self._verified[window.digest][credential.id] = self._factors.setdefault(factors, factors)
+
+    def _in_chain(self, window: CheckedWindow, states: dict[str, ChainState]) -> Iterator[Finding]:
+        """Yield how a window stands to its nonce and to those before it; of one that was held against them before nothing."""
+        if window.digest not in self._followed:
+            self._followed.add(window.digest)
+            yield from check_nonce(window, self._shared.nonces)
+            yield from window_chain.follow_on(states, window, now=self._now, openings=self._shared.openings)
 
     # --- receipts and credentials -------------------------------------------------------------------------
 
-    def _receipts_of(self, judged: Judged, outcome: Outcome) -> None:
+    def _receipts_of(self, judged: Judged, outcome: Outcome | None) -> None:
         """Check the receipts of one window, all against one root."""
         if judged.credential is None:
             return
@@ -243,7 +262,7 @@ class _Audit:
                 continue
             self._outcomes["credential"].append(self._credential(entry, document))
 
-    def _credential(self, entry: Entry, document: Document) -> Outcome:
+    def _credential(self, entry: Entry, document: Document) -> Outcome | None:
         report = verify_credential(
             document,
             self._evidence(document),
@@ -253,7 +272,11 @@ class _Audit:
             memo=self._memo,
             windows=self._verified,
         )
-        self._findings.add(entry.name, _to_tell(report))
+        self._superseded.heard(entry.name, report, document.value)
+        told = to_tell(report, "this credential")
+        self._findings.add(entry.name, told)
+        if is_withdrawn(report):
+            return None if (outcome := worst(told)) is Outcome.VERIFIED else outcome
         if report.outcome is not Outcome.VERIFIED or kind_of(document.value) is None:
             return report.outcome
         found: list[Finding] = []
@@ -262,10 +285,10 @@ class _Audit:
             found = [*self._twice.credential(credential)]
         elif isinstance(credential, GreenComputeWindowCredential):
             # The manifest is nobody's word: under another name, a fork would never meet the other windows.
-            told = "the manifest does not list it as a window, and it was not held against the others; make the bundle anew"
-            found = [undecided(Notice.NOT_CHECKED, told)]
+            why = "the manifest does not list it as a window, and it was not held against the others; make the bundle anew"
+            found = [undecided(Notice.NOT_CHECKED, why)]
         self._findings.add(entry.name, found)
-        return _worst(found)
+        return worst(found)
 
     def _evidence(self, document: Document) -> Evidence:
         """Return what the bundle has for one document, and remember what it does not have."""
@@ -287,7 +310,7 @@ class _Audit:
     def _unused(self) -> None:
         """Look at every file once, those too that nothing asked for: what is damaged is to be named."""
         for entry in self._bundle.manifest.files:
-            if entry.kind in ("evidence", "records"):
+            if entry.kind in ("evidence", "records", "grid-data"):
                 self._read(entry)
         for name in self._bundle.unlisted:
             self._findings.add(name, [warning(Notice.NOT_CHECKED, "the manifest does not list it; it was not read")])
@@ -296,7 +319,6 @@ class _Audit:
 
     def _report(self) -> AuditReport:
         first = self._findings.first
-        nodes: tuple[NodeSummary, ...] = tuple(self._sums[name].summary(name) for name in sorted(self._sums))
         return AuditReport(
             outcome=self._findings.outcome,
             bundle_digest=self._bundle.digest,
@@ -311,7 +333,7 @@ class _Audit:
             windows=count(self._outcomes["window"]),
             receipts=count(self._outcomes["receipt"]),
             credentials=count(self._outcomes["credential"]),
-            nodes=nodes,
+            nodes=summaries(self._sums),
             findings=self._findings.kept,
             findings_left_out=self._findings.left_out,
             evidence_missing=tuple(sorted(self._wanted)),
@@ -320,15 +342,3 @@ class _Audit:
             policy=self._policy,
             warned_of=self._findings.warned_of,
         )
-
-
-def _worst(found: Iterable[Finding]) -> Outcome:
-    """Return the outcome of what verified alone, after what else was found of it."""
-    results = {finding.result for finding in found}
-    if Result.FAILED in results:
-        return Outcome.REFUSED
-    return Outcome.INCONCLUSIVE if Result.INCONCLUSIVE in results else Outcome.VERIFIED
-
-
-def _to_tell(report: Report) -> Iterator[Finding]:
-    return (finding for check in report.checks for finding in findings_of(check) if finding.result in _SHOWN)

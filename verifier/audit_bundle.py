@@ -21,7 +21,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from schemas import cmw, digests, enrolment_record, opening_quote, receipt, strict_json
+from schemas import cmw, digests, enrolment_record, grid_data, opening_quote, receipt, strict_json
 from verifier.audit_errors import BundleDamagedError, BundleError
 from verifier.errors import ResourceLimitError, UsageError
 
@@ -46,6 +46,7 @@ Kind: TypeAlias = Literal[
     "ek-certificate",
     "nonce-log",
     "evidence",
+    "grid-data",
     "window",
     "records",
     "receipt",
@@ -62,6 +63,7 @@ MAX_BYTES_OF: Final[Mapping[Kind, int]] = {
     "ek-certificate": 64 * 1024,
     "nonce-log": 64 * 1024 * 1024,
     "evidence": cmw.MAX_EVIDENCE_BYTES,
+    "grid-data": grid_data.MAX_BYTES,
     "window": strict_json.MAX_BYTES,
     "records": 64 * 1024 * 1024,
     "receipt": receipt.MAX_BYTES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -87,8 +87,26 @@ def collect(folder: Path, *, max_files: int = MAX_FILES) -> Collected:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
     collected = Collected(max_files=max_files)
+    _take(collected, sorted(folder.rglob("*")), folder)
+    if not any(collected.of("window")):
+        raise UsageError(f"{folder}: there is no window's credential in it")
+    return collected
+
+
+def include(collected: Collected, path: Path) -> None:
+    """Take a file, or the files under a folder, besides what was collected. Raises UsageError as collect does."""
+    if path.is_dir():
+        _take(collected, sorted(path.rglob("*")), path)
+    elif path.is_file():
+        # A link that is named by whoever asks is no link that lay in a folder.
+        _take(collected, [path.resolve()], path.resolve().parent)
+    else:
+        raise UsageError(f"{path} is no file and no folder")
+
+
+def _take(collected: Collected, paths: Iterable[Path], folder: Path) -> None:
     try:
-        for path in sorted(folder.rglob("*")):
+        for path in paths:
             if path.is_symlink() or not path.is_file():
                 continue
             small = path.stat().st_size <= _LARGEST
@@ -96,9 +114,6 @@ def collect(folder: Path, *, max_files: int = MAX_FILES) -> Collected:
                 collected.unknown.append(str(path.relative_to(folder)))
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror or error}") from error
-    if not any(collected.of("window")):
-        raise UsageError(f"{folder}: there is no window's credential in it")
-    return collected
 
 
 async def complete(collected: Collected, fetcher: Fetcher) -> list[str]:
@@ -214,6 +229,8 @@ def _json_kind(value: JsonObject) -> Kind | None:
         return "enrolment"
     if {"ak", "opening"} <= value.keys():
         return "boot-event"
+    if {"granularity", "slots"} <= value.keys():
+        return "grid-data"
     if {"attest", "header"} <= value.keys() or {"node_id", "energy_kwh", "signature"} <= value.keys():
         return "evidence"
     return "key" if "kty" in value else described.get(kind_of(value))

@@ -49,9 +49,9 @@ def place_of(entry: Entry, value: JsonObject) -> Place:
 def named_by(
     value: JsonObject, evidence: Mapping[str, Entry], receipts: Mapping[str, Entry], records: Mapping[str, Entry]
 ) -> Iterator[tuple[str, Entry]]:
-    """Yield (name, file) of each evidence, receipt and list of records that a document names.
+    """Yield (name, file) of each evidence, receipt, list of records and document of slots that a document names.
 
-    ``evidence`` is by digest, ``receipts`` by the record's, ``records`` by the Merkle root.
+    ``evidence``, slots too, is by digest, ``receipts`` by the record's, ``records`` by the Merkle root.
     """
     entries = [*objects(value.get("evidence"))]
     # Enrolment records count only where their certificates were looked at, which is done of those listed as such.
@@ -62,6 +62,9 @@ def named_by(
             if name in table and name not in enrolments:
                 yield name, table[name]
     for subject in objects(value.get("credentialSubject")):
+        slots = str(subject.get("gridDataDigest"))
+        if slots in evidence and slots not in enrolments:
+            yield slots, evidence[slots]
         root = str(subject.get("recordsMerkleRoot"))
         if root in records:
             yield name_of_records(root), records[root]

@@ -41,18 +41,20 @@ class Files(Struct, frozen=True, kw_only=True):
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How many of one kind there are, and how each ended."""
+    """How many of one kind there are, and how each ended; ``not_counted`` are withdrawn by their issuer, and hold else."""
 
     total: int = 0
     verified: int = 0
     refused: int = 0
     inconclusive: int = 0
+    not_counted: int = 0
 
 
 class NodeSummary(Struct, frozen=True, kw_only=True):
     """The verified windows of one node: first and last, the time they cover, and exact sums over their claims.
 
-    ``missing_windows``: numbers between the first and the last that are not there. ``uncovered_seconds``: time
+    ``missing_windows``: numbers between the first and the last that are not there; ``windows_not_counted``: those that
+    are, and are withdrawn by their issuer. ``uncovered_seconds``: time
     between the first window's start and the last one's end that no verified window covers. ``sums``: by the terms of
     the vocabulary, as decimal strings; ``records``: leaves of all their trees.
     """
@@ -68,6 +70,7 @@ class NodeSummary(Struct, frozen=True, kw_only=True):
     records: int
     assurances: tuple[str, ...]
     sums: Mapping[str, str]
+    windows_not_counted: int = 0
 
 
 class AuditReport(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -154,12 +157,13 @@ class Findings:
         return self._left_out
 
 
-def count(outcomes: Iterable[Outcome]) -> Counts:
-    """Return how many there are of each outcome."""
+def count(outcomes: Iterable[Outcome | None]) -> Counts:
+    """Return how many there are of each outcome; None stands for what is withdrawn, and holds else."""
     found = list(outcomes)
     return Counts(
         total=len(found),
         verified=found.count(Outcome.VERIFIED),
         refused=found.count(Outcome.REFUSED),
         inconclusive=found.count(Outcome.INCONCLUSIVE),
+        not_counted=found.count(None),
     )

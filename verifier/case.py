@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from did.documents import VerificationMethod
 from schemas.credential import AnyCredential
 from schemas.errors import GreenError
+from schemas.grid_data import GridData
 from schemas.strict_json import JsonObject
 from verifier.attestation.window import CheckedWindow
 from verifier.controllers import Controller, resolve
@@ -46,7 +47,8 @@ class Case:
     ``proofs``: those whose keys the key step established. ``shown``: the assurance that the evidence
     was seen to support. ``window``: the window behind a windowed credential, once its evidence held; ``enrolment``:
     that of the TPM which signed it. ``windows`` are factors of windows' credentials that were verified before:
-    what is claimed of an inference is held against its own. ``memo`` is shared by the credentials of a presentation, and so is ``space``, for
+    what is claimed of an inference is held against its own. ``grid_data``: the slots that ``gridDataDigest`` names.
+    ``memo`` is shared by the credentials of a presentation, and so is ``space``, for
     what their reports list.
     """
 
@@ -63,6 +65,7 @@ class Case:
     window: CheckedWindow | None = None
     enrolment: Enrolment | None = None
     windows: Windows = field(default_factory=dict)
+    grid_data: GridData | None = None
 
     @property
     def value(self) -> JsonObject:

@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.distribution import ShowVersion, lacking
 from schemas.errors import GreenError
+from verifier.audit_errors import IssuerBusyError, IssuerRefusedError
 from verifier.cli_bundle import add_bundle, run_bundle
 from verifier.cli_options import EXIT_CODES, read_file, settings_of
 from verifier.cli_verify import EXAMPLES, add_verify, run_verify
@@ -66,10 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         return commands[options.command](options)
-    except FetchFailedError as error:
+    except (FetchFailedError, IssuerBusyError) as error:
         print(f"green-verifier: inconclusive: {visible(error.detail)}", file=sys.stderr)
         _write_problem(options, error, outcome=Outcome.INCONCLUSIVE.value)
         return EXIT_CODES[Outcome.INCONCLUSIVE]
+    except IssuerRefusedError as error:
+        print(f"green-verifier: {visible(error.detail)}", file=sys.stderr)
+        _write_problem(options, error)
+        return EXIT_CODES[Outcome.REFUSED]
     except GreenError as error:
         print(f"green-verifier: {visible(error.detail)}", file=sys.stderr)
         _write_problem(options, error)

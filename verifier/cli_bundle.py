@@ -21,7 +21,7 @@ from schemas.telemetry import NODE_ID
 from verifier.audit import Progress, audit
 from verifier.audit_bundle import open_bundle, write_bundle
 from verifier.audit_issuer import MAX_PAGE_BYTES, PAGE_TIMEOUT_S, Period, refusal, take_windows
-from verifier.audit_make import Collected, collect, complete
+from verifier.audit_make import Collected, collect, complete, include
 from verifier.cli_options import EXIT_CODES, moment_of, note, policy_of, read_file, settings_of, write_report
 from verifier.errors import UsageError
 from verifier.fetch import EgressClient
@@ -34,14 +34,16 @@ examples:
   green-verifier audit-bundle make june/ --out june.zip
       collect credentials, receipts, records and evidence in one file, and fetch what else the credentials need
   green-verifier audit-bundle make --from-issuer https://issuer.example --api-key-file audit.key --node node-7 \\
-      --from 2026-06-01 --to 2026-07-01 --out june.zip
-      the same of all that the issuer has of a node's windows that ended in June
+      --from 2026-06-01 --to 2026-06-02 --out day.zip
+      the same of all that the issuer has of a node's windows that ended on that day; --include DIR packs
+      receipts and credentials besides
   green-verifier audit-bundle verify june.zip --trust-evidence
       check everything in it, without any network, as of the day it was made
   green-verifier audit-bundle verify june.zip --policy audit.toml --at 2031-01-01T00:00:00Z --json
       the same with pinned keys, as of another day, for a program
 
 exit codes: 0 verified, 1 refused, 2 inconclusive (something is missing or could not be checked), 64 wrong usage
+of make: 0 made, 1 the issuer refuses (401, 403, 404), 2 it cannot be reached or stays busy, 64 wrong usage
 """
 
 _KEY: Final = re.compile(rb"gck_[A-Za-z0-9_-]{43}")
@@ -89,6 +91,14 @@ def _add_make(make: argparse.ArgumentParser) -> None:
         type=Path,
         help="its API key with the scope read (green-issuer api-keys add); a tenant's opens windows of its own alone",
     )
+    make.add_argument(
+        "--include",
+        metavar="FILE|DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="also pack this, such as receipts and credentials of inferences (repeatable); an issuer gives windows alone",
+    )
     make.add_argument("--node", metavar="NODE", help="the node whose windows are wanted")
     make.add_argument("--from", dest="since", metavar="TIME", help="windows that end at or after this date or UTC time")
     make.add_argument("--to", dest="until", metavar="TIME", help="windows that end before this date or UTC time")
@@ -121,6 +131,8 @@ def _make_of(options: argparse.Namespace, settings: Settings, spool: Path) -> in
     else:
         collected = Collected(spool=spool)
         failures += asyncio.run(_take(options, settings, collected))
+    for path in options.include:
+        include(collected, path)
     for name in collected.unknown:
         note(f"{name} is left out: it is nothing that belongs in a bundle")
     if not options.offline:

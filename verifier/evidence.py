@@ -91,7 +91,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was gathered for one verification.
 
     ``did_documents`` by DID; ``status_lists`` by URL; ``attachments`` by what they must be: the digest
-    of evidence bytes (digestMultibase) or of an enrolment record, the leaf hash of a record (its receipt), the Merkle
+    of evidence bytes (digestMultibase), of an enrolment record or of a carbon intensity's slots, the leaf hash of a record (its receipt), the Merkle
     root of a window's records (their lines, name_of_records), or the JWK thumbprint URI of a node's public key (RFC 9278).
     ``credentials``: window credentials by their id, for the receipts that name them.
     ``remembered``: by name_of_list, the newest version of a status list that was verified earlier.

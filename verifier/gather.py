@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from did.errors import DidError
 from did.identifiers import parse_did
 from did.web import document_url
+from schemas import digests
 from schemas.errors import FormatError
 from schemas.lexical import DIGEST
 from schemas.profile import TPM_QUOTE
@@ -89,8 +90,8 @@ def missing(document: Document, evidence: Evidence, *, with_attachments: bool = 
     """Return what is not in ``evidence`` yet, each once, the indispensable first.
 
     DID documents of did:web issuers and holders, the status lists, and then (``with_attachments``) the bytes
-    and keys of the evidence, if they lie on a host that is contacted anyway: no document makes the
-    verifier call a further host. Nothing else in a document is ever dereferenced.
+    and keys of the evidence and the slots of the carbon intensity, if they lie on a host that is contacted anyway: no
+    document makes the verifier call a further host. Nothing else in a document is ever dereferenced.
     """
     if document.kind is Kind.RECEIPT:
         return _of_receipt(document, evidence, with_attachments=with_attachments)
@@ -100,7 +101,11 @@ def missing(document: Document, evidence: Evidence, *, with_attachments: bool = 
     needs = [*_did_documents(dids), *(need for credential in credentials for need in _status_lists(credential))]
     if with_attachments:
         hosts = {_authority(need.url) for need in needs}
-        needs += [need for credential in credentials for need in _attachments(credential, hosts)]
+        slots: set[tuple[str, str]] = set()
+        for credential in credentials:
+            needs += [*_attachments(credential, hosts), *_slots(credential, hosts, slots)]
+    window = window_beside(document, evidence)
+    needs += [] if window is None else missing(window, evidence, with_attachments=with_attachments)
     return [need for need in dict.fromkeys(needs) if need.name not in getattr(evidence, need.part)]
 
 
@@ -119,7 +124,20 @@ def _of_receipt(document: Document, evidence: Evidence, *, with_attachments: boo
 
 def window_of(document: Document, evidence: Evidence) -> Document | None:
     """Return the window's credential that a receipt names, None if it is not at hand or cannot be read."""
-    fetched = evidence.credentials.get(str(document.value.get("window_credential")))
+    return _at_hand(document.value.get("window_credential"), evidence)
+
+
+def window_beside(document: Document, evidence: Evidence) -> Document | None:
+    """Return the window's credential that an inference's names, None if it is not at hand: nothing fetches it."""
+    if document.kind is not Kind.INFERENCE:
+        return None
+    subject = next(iter(objects(document.value.get("credentialSubject"))), {})
+    window = _at_hand(subject.get("windowCredential"), evidence)
+    return window if window is not None and window.kind is Kind.WINDOW else None
+
+
+def _at_hand(name: object, evidence: Evidence) -> Document | None:
+    fetched = evidence.credentials.get(str(name))
     if fetched is None or fetched.body is None:
         return None
     try:
@@ -197,6 +215,23 @@ def _beside(entry: JsonObject, folder: str) -> Iterator[Need]:
         yield Need("attachments", enrolment, f"{folder.rpartition('/')[0]}/enrolments/{enrolment}", ATTACHMENT_TYPES)
     if isinstance(record, str) and "windowDigest" in entry and DIGEST.fits(record):
         yield Need("attachments", record, f"{folder}/{record}", ATTACHMENT_TYPES)
+
+
+def _slots(credential: JsonObject, hosts: set[str], known: set[tuple[str, str]]) -> Iterator[Need]:
+    """Yield the slots of the carbon intensity, beside the evidence; from each host once: ``known`` is (host, digest)."""
+    if kind_of(credential) not in OURS:
+        return
+    places = [
+        url for entry in objects(credential.get("evidence"))[:_MAX_EVIDENCE] if isinstance(url := entry.get("id"), str)
+    ]
+    folder = next((url.rpartition("/")[0] for url in places if _authority(url) in hosts), None)
+    for subject in objects(credential.get("credentialSubject"))[:1]:
+        digest = subject.get("gridDataDigest")
+        if folder is None or not isinstance(digest, str) or not DIGEST.fits(digest):
+            continue
+        if (host := (_authority(folder), digest)) not in known:
+            known.add(host)
+            yield Need("attachments", digest, f"{folder}/{digest}", ATTACHMENT_TYPES)
 
 
 def _authority(url: str) -> str:
@@ -280,5 +315,8 @@ def _collect(needs: Sequence[Need], found: Sequence[Fetched]) -> Evidence:
         "credentials": {},
     }
     for need, fetched in zip(needs, found, strict=True):
-        parts[need.part][need.name] = fetched
+        known = parts[need.part].get(need.name)
+        # What has the digest that it is named by is right, whatever another host says for it.
+        if known is None or known.body is None or digests.digest(known.body) != need.name:
+            parts[need.part][need.name] = fetched
     return Evidence(**parts)

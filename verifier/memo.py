@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.errors import GreenError, ResourceLimitError
+from schemas.grid_data import GridData
 from verifier.controllers import Controller
 from verifier.enrolment import Enrolment
 from verifier.errors import StatusRetrievalError
@@ -15,6 +16,9 @@ from verifier.evidence import KnownList
 from verifier.rdf.work import Forms
 
 T = TypeVar("T")
+
+MAX_GRID_DATA: Final = 64
+"""Documents of slots that one verdict keeps, read: each has at most 1,024 slots, most have one or two."""
 
 MAX_STATUS_BYTES: Final = 64 * 1024 * 1024
 """Bits of status lists that one verdict keeps, inflated: each is at most 16 MB, most are 16 KB."""
@@ -38,6 +42,20 @@ class Once(Generic[T]):
             # Without the traceback of every earlier time.
             raise found.with_traceback(None)
         return found
+
+
+class Recent(Once[T]):
+    """As Once, of at most ``most`` results: the oldest gives way, and would be worked out anew."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def get(self, key: Hashable, work: Callable[[], T]) -> T:
+        """Return as Once."""
+        if key not in self._known and len(self._known) >= self._most:
+            del self._known[next(iter(self._known))]
+        return super().get(key, work)
 
 
 class Weight(StrEnum):
@@ -91,7 +109,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Memo:
-    """What the credentials of one verdict share: DID documents and enrolment records read, status lists verified.
+    """What the credentials of one verdict share: DID documents, enrolment records, slots read, status lists verified.
 
     And the canonical forms of foreign ones, with the budget that these have together.
 
@@ -103,6 +121,7 @@ class Memo:
     controllers: Once[Controller] = field(default_factory=Once)
     status_lists: Once[Lists] = field(default_factory=Once)
     enrolments: Once[Enrolment] = field(default_factory=Once)
+    grid_data: Recent[GridData] = field(default_factory=lambda: Recent(MAX_GRID_DATA))
     forms: Forms = field(default_factory=Forms)
     room: Room = field(default_factory=Room)
     worth_keeping: dict[str, KnownList] = field(default_factory=dict)

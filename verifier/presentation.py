@@ -18,6 +18,7 @@ from verifier.errors import (
     InvalidDomainError,
     ReplayError,
     ResourceLimitError,
+    RevokedError,
     TypeMismatchError,
 )
 from verifier.notices import Notice
@@ -138,18 +139,31 @@ def _check_equal(name: str, proof: JsonObject, expected: str | None, error: type
 
 def check_credentials(case: PresentationCase) -> Iterable[Finding]:
     """Yield for every credential what the verdict on it alone is; one that is refused refuses the whole."""
-    for index, value in enumerate(objects(case.value.get("verifiableCredential"))):
-        member = case.judge(value)
-        case.members.append(member)
-        yield _verdict(index, member.report)
+    case.members.extend(case.judge(value) for value in objects(case.value.get("verifiableCredential")))
+    successors = {
+        (identifier(member.value.get("issuer")), member.credential.credential_subject.supersedes): member.report.id
+        for member in case.members
+        if member.credential is not None and member.report.outcome is Outcome.VERIFIED
+        # Only what is named, and the issuer's own: anybody can name a stranger's.
+        if member.credential.credential_subject.supersedes is not None
+    }
+    for index, member in enumerate(case.members):
+        by = successors.get((identifier(member.value.get("issuer")), member.report.id or ""))
+        yield _verdict(index, member.report, by if member.report.problem == RevokedError.name else None)
 
 
-def _verdict(index: int, report: Report) -> Finding:
+def _verdict(index: int, report: Report, superseded_by: str | None) -> Finding:
+    """Return what one credential's verdict adds; ``superseded_by``: another one here, which is to be presented alone."""
     name = f"credential {index + 1} ({cut(report.id or 'without id', _MAX_NAME)})"
     if report.outcome is Outcome.VERIFIED:
         return passed(f"{name} verifies by itself")
     result = Result.FAILED if report.outcome is Outcome.REFUSED else Result.INCONCLUSIVE
-    return Finding(result, f"{name} is {report.outcome.value}: {report.detail}", report.problem)
+    hint = (
+        ""
+        if superseded_by is None
+        else f"; it is superseded by {cut(superseded_by, _MAX_NAME)}: present that one alone"
+    )
+    return Finding(result, f"{name} is {report.outcome.value}: {report.detail}{hint}", report.problem)
 
 
 def check_holder(case: PresentationCase) -> Iterable[Finding]:

@@ -15,6 +15,7 @@ from schemas.errors import FormatError
 from schemas.receipt import Receipt
 from schemas.window_header import WindowHeader
 from schemas.window_record import ENERGIES, WindowRecord, leaf_of
+from verifier.attestation.window import record_times
 from verifier.errors import EvidenceMismatchError
 
 
@@ -22,8 +23,8 @@ from verifier.errors import EvidenceMismatchError
 class WindowRoot:
     """What a window commits its records to: their root (32 bytes) and number, under the window's digest.
 
-    ``header`` is None where only the credential was at hand; then a record's times and energies are held against
-    nothing.
+    ``header`` is None where only the credential was at hand; then a record's times are held against each other alone,
+    and its energies against nothing.
     """
 
     digest: str
@@ -68,15 +69,16 @@ def check_receipt(receipt: Receipt, window: WindowRoot) -> bytes:
             "inclusion: the path does not lead from the record to the window's root; the record was changed, or it is "
             "none of this window"
         )
-    if window.header is not None:
-        _check_within(receipt.record, window.header)
+    _check_within(receipt.record, window.header)
     return leaf
 
 
-def _check_within(record: WindowRecord, header: WindowHeader) -> None:
+def _check_within(record: WindowRecord, header: WindowHeader | None) -> None:
     """Raise where one record alone already has more than its window: a root over nonsense is a root all the same."""
-    if record.start_us < header.start_us or record.end_us > header.end_us:
-        raise EvidenceMismatchError("record: it lies outside the window's start_us and end_us")
+    if (wrong := record_times(record, header)) is not None:
+        raise EvidenceMismatchError(f"record: {wrong}")
+    if header is None:
+        return
     for name in (*ENERGIES, "estimated_mj"):
         if getattr(record, name) > getattr(header, name):
             raise EvidenceMismatchError(f"record.{name}: it is more than the whole window has")

@@ -36,13 +36,14 @@ _FACTS: Final = (
     ("periodEnd", "to"),
     ("energyKwh", "energy (kWh)"),
     ("operationalEmissionsGco2e", "emissions (g CO2e)"),
-    ("carbonIntensityGco2ePerKwh", "grid (g CO2e/kWh)"),
-    ("carbonIntensitySource", "grid data"),
+    ("grid", "grid"),
     ("windowSequence", "window"),
     ("recordCount", "records in it"),
     ("measurementMethod", "measured by"),
     ("assurance", "assurance"),
 )
+_NAMED_BY_NODE: Final = (Kind.RECEIPT.value, "tenantId")
+_BY_THE_NODE: Final = ", as the node named it"
 _INSIDE: Final = "The window's credential that this rests on"
 LEGEND: Final = "✓ holds   ! holds, and you should know   · not checked   ? could not be checked   ✗ does not hold"
 
@@ -96,9 +97,10 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
             yield name, value
     # The claims of a refused credential are nobody's word: only what stands is shown as a fact.
     if report.outcome is Outcome.VERIFIED:
+        shown = {**report.subject, **({} if report.grid is None else {"grid": report.grid.line})}
         for claim, name in _FACTS:
-            if claim in report.subject:
-                yield name, report.subject[claim]
+            if claim in shown:
+                yield name, shown[claim] + (_BY_THE_NODE if (report.kind, claim) == _NAMED_BY_NODE else "")
     yield "checked for", report.at
 
 

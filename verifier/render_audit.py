@@ -62,13 +62,18 @@ def _counted(counts: Counts) -> str:
     parts = [f"{counts.verified} of {counts.total} verified"]
     parts += [f"{counts.refused} refused"] if counts.refused else []
     parts += [f"{counts.inconclusive} inconclusive"] if counts.inconclusive else []
+    parts += [f"{counts.not_counted} withdrawn by the issuer, not counted"] if counts.not_counted else []
     return ", ".join(parts)
 
 
 def _node(node: NodeSummary) -> Iterator[tuple[str, str]]:
     missing = f", {node.missing_windows} of them missing" if node.missing_windows else ", none missing"
-    yield "windows", f"{node.windows}: {node.first_sequence} to {node.last_sequence}{missing}"
-    yield "period", f"{node.period_start} to {node.period_end}, {node.uncovered_seconds} s of it in no window"
+    withdrawn = f", {node.windows_not_counted} withdrawn and not counted" if node.windows_not_counted else ""
+    yield "windows", f"{node.windows}: {node.first_sequence} to {node.last_sequence}{missing}{withdrawn}"
+    yield (
+        "period",
+        f"{node.period_start} to {node.period_end}, {node.uncovered_seconds} s of it in no window that counts",
+    )
     yield "records", str(node.records)
     yield "assurance", ", ".join(node.assurances)
     yield from node.sums.items()

@@ -15,6 +15,7 @@ import msgspec
 from schemas import jcs
 from schemas.errors import GreenError, problem_type
 from verifier.errors import FetchFailedError, OverloadedError, StatusRetrievalError
+from verifier.grid_used import GridUsed
 from verifier.notices import Notice
 from verifier.policy import Policy
 
@@ -94,7 +95,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``problem`` is the first of the refusals (or, if there is none, of what was inconclusive) in the order
     of ``rank``. ``id``, ``issuer`` and ``holder`` are what the document says of itself. ``subject`` holds the
-    claims of the validated shape only. ``at`` is the time for which the verdict was made. ``credentials``
+    claims of the validated shape only, ``grid`` the carbon intensity in them and what was seen behind it. ``at`` is the time for which the verdict was made. ``credentials``
     are the reports on the credentials inside a presentation, or on a receipt's window; their evidence and policy are
     the outer report's. ``warned_of`` names each kind of warning in the report and in those inside, once: whoever says
     "verified" in a line says these with it.
@@ -111,6 +112,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     problem: str | None = None
     detail: str | None = None
     subject: Mapping[str, str] = {}
+    grid: GridUsed | None = None
     evidence: tuple[EvidenceUsed, ...] = ()
     policy: Policy | None = None
     credentials: tuple[Report, ...] = ()
@@ -269,6 +271,7 @@ _ORDER: Final = {
     "status": 11,
     "claims": 12,
     "evidence": 13,
+    "grid": 13,
     "inclusion": 13,
     "sequence": 13,
     "holder": 14,

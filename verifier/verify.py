@@ -23,6 +23,8 @@ from verifier import presentation
 from verifier.case import Case, Engines, Step, walk
 from verifier.document import Document, Kind, embedded, objects, stated_identifier
 from verifier.evidence import NOTHING, Evidence
+from verifier.gather import window_beside
+from verifier.grid_used import grid_used
 from verifier.memo import Memo
 from verifier.notices import Notice
 from verifier.policy import Policy
@@ -40,11 +42,11 @@ from verifier.report import (
     skipped,
     undecided,
 )
-from verifier.steps import claims, double_counting, evidence, keys, proof, shape, status, validity
+from verifier.steps import claims, double_counting, evidence, grid, keys, proof, shape, status, validity
 from verifier.steps.sequence import check_sequence
 from verifier.suspicious import strings_within
 from verifier.verify_receipt import ESSENTIAL, RECEIPT_STEPS, Judged, ReceiptCase, finished
-from verifier.window_factors import Windows
+from verifier.window_factors import Windows, factors_of
 
 _JSON: Final = Spec("I-JSON (RFC 7493)", "https://www.rfc-editor.org/rfc/rfc7493")
 _MODEL: Final = Spec("Verifiable Credentials Data Model 1.1", "https://www.w3.org/TR/vc-data-model/")
@@ -70,6 +72,7 @@ CREDENTIAL_STEPS: Final[tuple[Step[Case], ...]] = (
     Step("status", status.check_status, _STATUS, needs=("parse", "model")),
     Step("claims", claims.check_arithmetic, _FORMATS, needs=("parse",)),
     Step("evidence", evidence.check_evidence, _RATS, needs=("parse",)),
+    Step("grid", grid.check_grid, _FORMATS, needs=("parse",)),
     Step("assurance", claims.check_assurance, _FORMATS, needs=("parse",)),
 )
 
@@ -115,11 +118,12 @@ def verify_credential(
     Whatever the document holds ends in the report: nothing is raised, nothing is fetched. ``engines``
     canonicalize; by default, in this process what has our closed shape and in a worker all else. ``memo``, a
     new one for each verdict, says afterwards which status lists are worth remembering. ``windows`` are the factors
-    of windows that were verified, for an inference of one of them.
+    of windows that were verified, for an inference of one of them; without, the window's credential counts that the
+    evidence has, if it verifies by itself.
     """
     tools = engines or _default_engines()
     case = Case(document=document, evidence=evidence, policy=policy, now=now, engines=tools, memo=memo or Memo())
-    case.windows = windows or {}
+    case.windows = _window_at_hand(case) if windows is None else windows
     return _judge(case)
 
 
@@ -260,6 +264,18 @@ def refused_at_gate(raw: bytes, error: GreenError, policy: Policy | None, now: d
     )
 
 
+def _window_at_hand(case: Case) -> Windows:
+    """Return the factors of the window's credential that an inference's names, if it is at hand and verifies."""
+    found = window_beside(case.document, case.evidence)
+    if found is None:
+        return {}
+    judged = judge_window(found, case.evidence, case.policy, case.now, engines=case.engines, memo=case.memo)
+    if judged.report.outcome is not Outcome.VERIFIED or judged.credential is None:
+        return {}
+    window = judged.credential
+    return {window.credential_subject.window_digest: {window.id: factors_of(window)}}
+
+
 def _judge(case: Case) -> Report:
     return _report(case, walk(CREDENTIAL_STEPS, case), _ESSENTIAL)
 
@@ -281,6 +297,7 @@ def _report(case: Case, checks: tuple[Check, ...], essential: Iterable[str], *, 
         problem=first.problem if first else None,
         detail=first.detail if first else None,
         subject=_subject(case),
+        grid=grid_used(case.credential, case.grid_data),
         evidence=() if inner else case.evidence.used(frozenset(strings_within(case.value))),
         policy=None if inner else case.policy,
     )

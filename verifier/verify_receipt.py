@@ -23,7 +23,7 @@ from verifier.notices import Notice
 from verifier.receipt import check_receipt, claimed_root, root_of
 from verifier.report import Finding, Outcome, Report, Result, Spec, passed, skipped, undecided, warning
 from verifier.steps.shape import check_parsed
-from verifier.window_match import kwh, seconds
+from verifier.window_match import is_plain_name, kwh, seconds
 
 _JSON: Final = Spec("I-JSON (RFC 7493)", "https://www.rfc-editor.org/rfc/rfc7493")
 _RECEIPT: Final = Spec("Green Compute wire formats, version 1", "https://w3id.org/green-compute")
@@ -110,11 +110,21 @@ def check_tenant(case: ReceiptCase) -> Iterable[Finding]:
     tenant = receipt.record.tenant_id
     if tenant is None:
         yield warning(Notice.NOT_BOUND, "the record names no tenant: it is that of the node, by the issuer's word")
-    elif receipt.tenant_salt is None:
-        yield passed(f"the record names the tenant {tenant}")
-    else:
-        commitment = tenant_commitment(tenant, receipt.tenant_salt)
-        yield passed(f"the record names the tenant {tenant}, whose commitment with this salt is {commitment}")
+        return
+    told = f"the record names the tenant {tenant}, as the node named it"
+    if is_plain_name(tenant):
+        told += "; whom that stands for is the issuer's word"
+    if receipt.tenant_salt is not None:
+        told += f"; its commitment with this salt is {tenant_commitment(tenant, receipt.tenant_salt)}"
+    yield passed(told)
+
+
+def check_status(_: ReceiptCase) -> Iterable[Finding]:
+    """Yield that a receipt has no status of its own: only the window's was looked at."""
+    yield skipped(
+        "a receipt has no status of its own, and only its window's was looked at: whether the inference's own "
+        "credential was revoked or suspended it cannot tell; ask the issuer for that credential, and check it"
+    )
 
 
 RECEIPT_STEPS: Final[tuple[Step[ReceiptCase], ...]] = (
@@ -123,6 +133,7 @@ RECEIPT_STEPS: Final[tuple[Step[ReceiptCase], ...]] = (
     Step("window", check_window, _MODEL, needs=("parse", "model")),
     Step("inclusion", check_inclusion, _MERKLE, needs=("parse", "model")),
     Step("tenant", check_tenant, _RECEIPT, needs=("parse", "model", "inclusion")),
+    Step("status", check_status, _RECEIPT, needs=("parse", "model")),
 )
 """All that is checked of a receipt, in order."""
 
@@ -131,7 +142,9 @@ def finished(case: ReceiptCase, report: Report) -> Report:
     """Return the report with the window's inside, and with the record's figures where they were shown."""
     inner = () if case.judged is None else (msgspec.structs.replace(case.judged.report, evidence=(), policy=None),)
     issuer = None if case.judged is None else case.judged.report.issuer
-    return msgspec.structs.replace(report, issuer=issuer, subject=case.claims, credentials=inner)
+    # The record has the window's intensity, and its figures are shown only where it was shown to be in that window.
+    grid = case.judged.report.grid if case.judged is not None and case.claims else None
+    return msgspec.structs.replace(report, issuer=issuer, subject=case.claims, grid=grid, credentials=inner)
 
 
 def _receipt(case: ReceiptCase) -> Receipt:

@@ -6,7 +6,7 @@ and what contradicts (a fork, a clock that went back, energy twice) is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -90,6 +90,21 @@ def follow(
         return Followed(state, (*findings, _failed(window, error)))
     follows = passed(f"window {header.sequence} follows from the one before")
     return Followed(step.state, (*findings, follows, *_told(step.flags)))
+
+
+def follow_on(
+    states: MutableMapping[str, ChainState],
+    window: CheckedWindow,
+    *,
+    now: datetime | None = None,
+    openings: Sequence[Opening] = (),
+) -> tuple[Finding, ...]:
+    """Return what is found of a window behind its node's last one, whose state is kept in ``states``; as begin and follow."""
+    node_id = window.header.node_id
+    state = states.get(node_id)
+    followed = begin(window, openings) if state is None else follow(state, window, now=now, openings=openings)
+    states[node_id] = followed.state
+    return followed.findings
 
 
 def _in_its_epoch(

@@ -59,8 +59,18 @@ def record_mismatches(credential: GreenComputeCredential, record: WindowRecord, 
     ):
         yield from _if_claimed(term, claimed, None if counted is None else str(counted))
     yield from _functional_unit(credential, record)
-    if subject.tenant_id is not None and record.tenant_id is not None:
-        yield from _unequal("tenantId", subject.tenant_id, record.tenant_id)
+    named = record.tenant_id
+    if subject.tenant_id is not None and named is not None and not is_plain_name(named):
+        yield from _unequal("tenantId", subject.tenant_id, named)
+
+
+def is_plain_name(tenant: str) -> bool:
+    """Return whether a record names its tenant by a name of the issuer's own, and by no IRI.
+
+    ``tenantId`` is an IRI, so it cannot say such a name again; which IRI it stands for only the issuer can say, as where
+    the record names nobody. What has a colon is, or passes for, an IRI, and is compared.
+    """
+    return ":" not in tenant
 
 
 def tenant_mismatch(credential: GreenComputeCredential, record: WindowRecord, salt: str) -> Iterator[str]:

@@ -3,6 +3,8 @@
 import gzip
 import json
 import re
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from schemas.window_record import encode_records
 from tests.fakes.verifier import FixedClock, MemoryFetcher, fetched
 from tests.fakes.windows import CERTIFICATES
 from tests.verifier.bundles import AUDITOR, audited, boot_event, node_of, nonces
+from verifier import cli
 from verifier.audit_bundle import write_bundle
 from verifier.audit_errors import IssuerBusyError, IssuerRefusedError
 from verifier.audit_issuer import MAX_PAGE_BYTES, Period, refusal, take_windows
@@ -246,3 +249,29 @@ async def test_a_redirect_carries_the_key_nowhere():
     with pytest.raises(IssuerRefusedError, match="302"):
         await client(line).get(ISSUER, ("application/json",))
     assert len(line.requests) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_of_the_issuer_is_no_wrong_usage(tmp_path, capsys, status):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b'{"detail": "ask the operator"}'
+            self.send_response(status)
+            self.send_header("content-type", "application/problem+json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    (tmp_path / "key").write_text("gck_" + "A" * 43)
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        words = ["--from-issuer", url, "--node", "node-7", "--api-key-file", str(tmp_path / "key"), "--development"]
+        code = cli.main(["audit-bundle", "make", *words, "--out", str(tmp_path / "b.zip")])
+        thread.join()
+    assert (code, (tmp_path / "b.zip").exists()) == (1, False)
+    assert f"the issuer answers {status}: ask the operator" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from tests.fakes.soft_tpm import Node
 from tests.fakes.verifier import MemoryFetcher, telemetry_record
 from tests.fakes.windows import CERTIFICATE, CERTIFICATES, WindowWorld, software_header, software_token
 from tests.verifier.bundles import boot_event, files_of, folder_of, node_of, nonces
-from verifier.audit_make import collect, complete, recognize
+from verifier.audit_make import collect, complete, include, recognize
 from verifier.errors import UsageError
 
 
@@ -78,6 +78,21 @@ def test_links_are_left_out(tmp_path, place):
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "loop").symlink_to(folder)
     assert len(collect(folder).files) == before
+
+
+def test_files_and_folders_are_included_besides(tmp_path, place):
+    window, own = place.made[0], ("receipt", "credential")
+    files = {name: raw for name, raw in files_of(place).items() if name[0] == "w"}
+    collected = collect(folder_of(tmp_path / "windows", files))
+    assert not any(collected.of(*own))
+    (tmp_path / "receipt.json").write_text(json.dumps(place.receipt(window)))
+    folder_of(tmp_path / "wallet", {"one": json.dumps(place.inference(window)).encode(), "note": b"nothing"})
+    include(collected, tmp_path / "receipt.json")
+    include(collected, tmp_path / "wallet")
+    assert sorted(entry.kind for entry in collected.of(*own)) == ["credential", "receipt"]
+    assert [name.split(".")[0] for name in collected.unknown] == ["note"]
+    with pytest.raises(UsageError, match="is no file and no folder"):
+        include(collected, tmp_path / "away")
 
 
 async def test_what_the_folder_does_not_have_is_fetched_once(tmp_path, place):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from schemas import digests
+from tests.fakes.grid_documents import posted, raw_of, slots_from, straddling
 from tests.fakes.verifier import INDEX, LISTS, NODE, Signatory, World, drop, edited, fetched, put, signer
 from verifier import folder
 from verifier.errors import FetchBlockedError, FetchFailedError, UsageError
@@ -234,3 +235,15 @@ def test_the_evidence_of_a_thousand_credentials_can_be_read_again_and_added_to(t
         save(Evidence(attachments=many), tmp_path)
     assert (tmp_path / folder.MANIFEST).stat().st_size > 1024 * 1024
     assert load_folder(tmp_path).attachments
+
+
+def test_slots_of_a_carbon_intensity_are_found_by_their_digest(tmp_path):
+    place = straddling()
+    place.policy = Policy(trust_evidence=True, require_grid_data=True)
+    slots = slots_from("2026-11-20T20:00:00Z", ["300", "420.5"])
+    value, base = posted(place, slots), place.evidence()
+    save(base, tmp_path)
+    assert place.report(value, load_folder(tmp_path)).outcome is Outcome.INCONCLUSIVE
+    write(tmp_path / "from-the-auditor.json", raw_of(slots))
+    report = place.report(value, load_folder(tmp_path))
+    assert (report.outcome, report.grid.slots) == (Outcome.VERIFIED, 2)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from schemas import digests, jcs
+from tests.fakes.grid_documents import posted, raw_of, slots_from, straddling
 from tests.fakes.verifier import (
     LISTS,
     NODE,
@@ -23,6 +24,7 @@ from tests.fakes.verifier import (
 from verifier import document
 from verifier.evidence import NOTHING, Evidence
 from verifier.gather import Budget, gather, missing
+from verifier.policy import Policy
 from verifier.report import Outcome
 
 DID_URL = f"{ORIGIN}/.well-known/did.json"
@@ -216,3 +218,71 @@ async def test_what_lies_far_beyond_the_budget_is_not_noted_one_by_one(good):
     evidence = await gather(shown, NOTHING, fetcher, budget=Budget(fetches=10))
     assert len(fetcher.asked) == 10
     assert len(list(evidence.items())) == 10 + 256
+
+
+# --- the slots of a carbon intensity -------------------------------------------------------------------------
+
+SLOTS = slots_from("2026-11-20T20:00:00Z", ["300", "420.5"])
+SLOTS_NAME = digests.digest(raw_of(SLOTS))
+
+
+@pytest.fixture(scope="module")
+def in_two_slots():
+    return straddling()
+
+
+@pytest.fixture(scope="module")
+def by_slots(in_two_slots):
+    return posted(in_two_slots, SLOTS)
+
+
+def test_slots_are_looked_for_beside_the_evidence(by_slots):
+    assert urls(by_slots)[-1] == f"{ORIGIN}/evidence/{SLOTS_NAME}"
+    assert f"{ORIGIN}/evidence/{SLOTS_NAME}" not in urls(by_slots, with_attachments=False)
+    elsewhere = edited(by_slots, put("evidence.0.id", f"{ORIGIN}/evidence/c-1/x"))
+    assert urls(elsewhere)[-1] == f"{ORIGIN}/evidence/c-1/{SLOTS_NAME}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("evidence.0.id", f"https://169.254.169.254/{SLOTS_NAME}"),
+        put("evidence", []),
+        put("type", ["VerifiableCredential"]),
+        put("credentialSubject.gridDataDigest", "../../admin"),
+        put("credentialSubject.gridDataDigest", 7),
+        drop("credentialSubject.gridDataDigest"),
+    ],
+)
+def test_slots_are_looked_for_nowhere_else(by_slots, change):
+    assert not [
+        url for url in urls(edited(by_slots, change)) if SLOTS_NAME in url or "admin" in url or "169.254" in url
+    ]
+
+
+def test_slots_of_many_credentials_of_one_host_are_fetched_once(by_slots):
+    others = [edited(by_slots, put("evidence.0.id", f"{ORIGIN}/evidence/c-{number}/x")) for number in range(5)]
+    wanted = [url for url in urls(presentation(*others)) if url.endswith(SLOTS_NAME)]
+    assert wanted == [f"{ORIGIN}/evidence/c-0/{SLOTS_NAME}"]
+
+
+async def test_what_another_host_says_for_the_same_slots_does_not_count(by_slots):
+    other = Signatory(signer(5), "did:web:other.example")
+    theirs = edited(
+        by_slots, put("issuer", other.did), put("evidence.0.id", f"https://other.example/evidence/{SLOTS_NAME}")
+    )
+    for first, second in ((by_slots, theirs), (theirs, by_slots)):
+        fetcher = MemoryFetcher(
+            {f"{ORIGIN}/evidence/{SLOTS_NAME}": raw_of(SLOTS), f"https://other.example/evidence/{SLOTS_NAME}": b"lies"}
+        )
+        found = await gather(parsed(presentation(first, second)), NOTHING, fetcher, budget=Budget(fetches=64))
+        assert found.attachments[SLOTS_NAME].body == raw_of(SLOTS)
+
+
+async def test_what_was_gathered_with_slots_verifies(in_two_slots, by_slots):
+    world = in_two_slots
+    fetcher = MemoryFetcher(world.served() | {f"{ORIGIN}/evidence/{SLOTS_NAME}": raw_of(SLOTS)})
+    world.policy = Policy(require_grid_data=True, require_evidence=True)
+    report = world.report(by_slots, await gather(parsed(by_slots), NOTHING, fetcher))
+    assert report.outcome is Outcome.VERIFIED
+    assert SLOTS_NAME in {used.digest for used in report.evidence}

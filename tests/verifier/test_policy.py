@@ -3,7 +3,7 @@
 import pytest
 
 from verifier.errors import UsageError
-from verifier.policy import Policy, reaches, read_policy
+from verifier.policy import Policy, port_hint, reaches, read_policy
 
 
 def test_an_empty_policy_is_the_default():
@@ -43,6 +43,44 @@ def test_json_is_read():
 def test_what_cannot_be_meant_is_refused(raw):
     with pytest.raises(UsageError):
         read_policy(raw)
+
+
+@pytest.mark.parametrize(
+    ("did", "why"),
+    [
+        ("did:web:issuer.example%3a8443", "%3A"),
+        ("did:web:Issuer.example", "lower-case"),
+        ("did:web:issuer.example%3A99999", "%3A"),
+        ("https://issuer.example", "is not a DID"),
+    ],
+)
+@pytest.mark.parametrize("form", ['trusted_issuers = ["{}"]', '[pinned_keys]\n"{}" = []'])
+def test_an_issuer_that_cannot_be_is_refused_with_the_reason(did, why, form):
+    with pytest.raises(UsageError, match="names an issuer that cannot be") as caught:
+        read_policy(form.format(did).encode())
+    assert why in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "did", ["did:web:localhost%3A20412", "did:web:a.example:issuers:b", "did:key:z6Mk", "did:ion:x"]
+)
+def test_other_issuers_are_read(did):
+    assert read_policy(f'trusted_issuers = ["{did}"]'.encode()).on_list == {did}
+
+
+@pytest.mark.parametrize(
+    ("listed", "issuer", "hinted"),
+    [
+        ("did:web:localhost:20412", "did:web:localhost%3A20412", True),
+        ("did:web:a.example:8443:issuers:b", "did:web:a.example%3A8443:issuers:b", True),
+        ("did:web:localhost:20412", "did:web:localhost%3A20413", False),
+        ("did:web:localhost%3A20412", "did:web:localhost%3A20412", False),
+        ("did:web:a.example:issuers", "did:web:a.example", False),
+    ],
+)
+def test_a_port_that_was_written_as_a_path_is_pointed_out(listed, issuer, hinted):
+    hint = port_hint(Policy(trusted_issuers=(listed,)), issuer)
+    assert ("a port is written %3A" in hint, listed in hint) == (hinted, hinted)
 
 
 def test_a_pinned_issuer_is_a_known_one():

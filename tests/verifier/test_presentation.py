@@ -153,6 +153,29 @@ def test_one_revoked_credential_refuses_the_whole_and_is_named(good):
     assert "credential 1" in report.detail
 
 
+def test_a_superseded_one_is_refused_and_says_by_which_one_that_is_here_too(world, good):
+    def later(document):
+        document["id"] += "-2"
+        document["credentialSubject"]["supersedes"] = good["id"]
+        document["credentialStatus"]["statusListIndex"] = "95"
+        document["credentialStatus"]["id"] = document["credentialStatus"]["id"].rpartition("#")[0] + "#95"
+
+    new = world.credential(later)
+    revoking = World(bits={"revocation": {INDEX}})
+    for order in ((good, new), (new, good)):
+        report = judge_presentation(revoking, presentation(*order))
+        assert (report.outcome, report.problem) == (Outcome.REFUSED, "REVOKED")
+        assert f"superseded by {new['id']}: present that one alone" in report.check("credentials").detail
+    assert judge_presentation(revoking, presentation(new)).outcome is Outcome.VERIFIED
+
+
+def test_a_strangers_credential_supersedes_nobody(good):
+    stranger = edited(good, put("id", f"{good['id']}-2"), put("credentialSubject.supersedes", good["id"]))
+    report = judge_presentation(World(bits={"revocation": {INDEX}}), presentation(good, stranger))
+    assert (report.outcome, report.problem) == (Outcome.REFUSED, "REVOKED")
+    assert "superseded by" not in report.check("credentials").detail
+
+
 def test_one_credential_that_cannot_be_decided_leaves_the_whole_inconclusive(good):
     world = World(without={"https://oracle.example/status/revocation/7"})
     report = judge_presentation(world, presentation(good))

@@ -4,7 +4,10 @@ import io
 
 import pytest
 
-from tests.fakes.verifier import INDEX, World, judge_presentation, presentation, put
+from schemas import digests
+from tests.fakes.grid_documents import posted, raw_of, slots_from, straddling
+from tests.fakes.verifier import INDEX, World, fetched, judge_presentation, presentation, put
+from verifier.evidence import Evidence
 from verifier.render import show
 
 
@@ -26,6 +29,16 @@ def test_a_verified_credential_shows_its_figures_and_every_step(world):
         assert fact in text
     for step in ("parse", "issuer-key", "trusted-issuer", "assurance"):
         assert step in text
+
+
+def test_the_grid_is_one_line_with_its_slots_and_whether_it_is_final():
+    world, document = straddling(), slots_from("2026-11-20T20:00:00Z", ["300", "420.5"])
+    value = posted(world, document, claimStatus="provisional")
+    raw = raw_of(document)
+    slots = Evidence(attachments={digests.digest(raw): fetched("https://oracle.example/evidence/x", raw)})
+    for evidence, made_of in ((slots.joined(world.evidence()), "2 slots"), (world.evidence(), "slots not at hand")):
+        text = " ".join(shown(world.report(value, evidence)).split())
+        assert f"DE, 354.773 g/kWh (history, Electricity Maps v4, PT5M, {made_of}, lifecycle), provisional" in text
 
 
 def test_a_refused_credential_shows_why_and_no_figures():

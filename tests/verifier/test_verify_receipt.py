@@ -1,7 +1,9 @@
 """Receipts: the verdict on the window's credential, then the record's way to its root."""
 
 import copy
+import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,7 @@ from schemas.credential import decode
 from schemas.errors import GreenError
 from schemas.receipt import parse_receipt
 from schemas.window_header import decode_header
-from tests.fakes.soft_tpm import Node, canonical, record
+from tests.fakes.soft_tpm import START_US, Node, canonical, record
 from tests.fakes.verifier import ENGINES, INDEX, NOW, MemoryFetcher, World, drop, edited, fetched, put
 from tests.fakes.windows import WindowWorld
 from tests.vectors import FORMATS
@@ -23,6 +25,7 @@ from verifier.evidence import Evidence
 from verifier.gather import Budget, gather, missing, window_of
 from verifier.policy import Policy
 from verifier.receipt import check_receipt, claimed_root, root_of
+from verifier.render import show
 from verifier.report import Outcome, Result
 from verifier.verify import verify_credential, verify_receipt
 
@@ -84,6 +87,26 @@ def test_the_same_arguments_give_the_same_bytes(place, window):
 def test_the_report_says_what_the_salt_makes_of_the_tenant(place, window):
     check = judged(place, place.receipt(place.made[0]), window).check("tenant")
     assert place.inference(place.made[0])["credentialSubject"]["tenantCommitment"] in check.detail
+
+
+def test_a_receipt_says_that_it_has_no_status_of_its_own_and_verifies(place, window):
+    report = judged(place, place.receipt(place.made[0]), window)
+    assert (report.outcome, report.check("status").result) == (Outcome.VERIFIED, Result.SKIPPED)
+    assert "ask the issuer for that credential" in report.check("status").detail
+
+
+def test_whom_a_plain_name_in_a_receipt_stands_for_is_the_issuers_word_and_it_is_shown_as_the_nodes():
+    place = WindowWorld()
+    made = place.close(records=[record(tenant_id="acme")])
+    report = judged(place, place.receipt(made), place.credential(made))
+    assert "the tenant acme, as the node named it; whom that stands for is the issuer's word" in (
+        report.check("tenant").detail
+    )
+    stream = io.StringIO()
+    show(report, stream)
+    assert "acme, as the node named it" in [
+        line.split("customer")[-1].strip() for line in stream.getvalue().split("\n")
+    ]
 
 
 def test_a_record_without_a_tenant_is_bound_to_nobody():
@@ -173,6 +196,27 @@ def test_a_record_that_says_more_than_its_window_is_refused_though_the_root_hold
     report = judged(place, place.receipt(made), place.credential(made))
     assert report.problem == "EVIDENCE_MISMATCH"
     assert "network_mj" in report.detail
+
+
+@pytest.mark.parametrize("duration_us", [2**53 - 1, 5_450_001, 549_999])
+def test_a_record_whose_duration_is_not_its_periods_is_refused_also_without_its_windows_header(duration_us):
+    place = WindowWorld()
+    made = place.close(records=[record(duration_us=duration_us)])
+    report = judged(place, place.receipt(made), place.credential(made))
+    assert report.problem == "EVIDENCE_MISMATCH"
+    receipt, claimed = (
+        parse_receipt(canonical(place.receipt(made))),
+        root_of(_header(made), digests.encode(made.digest)),
+    )
+    with pytest.raises(EvidenceMismatchError, match="2 s and 15 %"):
+        check_receipt(receipt, replace(claimed, header=None))
+
+
+def test_a_record_that_lasts_longer_than_its_window_is_refused():
+    place = WindowWorld()
+    made = place.close(records=[record(end_us=START_US + 10_000_000, duration_us=10_000_001)])
+    report = judged(place, place.receipt(made), place.credential(made))
+    assert (report.problem, "longer than the window" in report.detail) == ("EVIDENCE_MISMATCH", True)
 
 
 def test_a_receipt_is_no_credential_and_a_credential_no_receipt(place, window):

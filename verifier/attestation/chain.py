@@ -17,6 +17,7 @@ from schemas.tpm import pcr
 from schemas.tpm.algorithms import TpmAlg
 from schemas.tpm.pcr import PcrSelection
 from schemas.window_header import WindowHeader
+from verifier.attestation.chain_energy import borrowed_after
 from verifier.attestation.chain_pace import MAX_AHEAD_US, arrival, judge_pace, shows_late
 from verifier.attestation.chain_state import ChainState, Flag, FlagKind, Pace, Step
 from verifier.attestation.errors import (
@@ -27,14 +28,10 @@ from verifier.attestation.errors import (
     RollbackError,
     SequenceGapError,
     SequenceReusedError,
-    WindowEnergyError,
     WindowOverlapError,
 )
 from verifier.attestation.quote import Quote
 from verifier.attestation.window import CheckedWindow, Opening
-
-_HEADROOM_PERCENT: Final = 110
-"""A power limit is held on average, not at every instant: so much of it is still taken."""
 
 _BOOT_SELECTION: Final = (PcrSelection(TpmAlg.SHA256, tuple(range(8))),)
 
@@ -154,7 +151,7 @@ def advance(
 
     ``now_us`` is our wall time in µs since 1970, ``received_us`` the same where the window arrives now (None for who
     judges it later), ``max_power_w`` the power limit of all the node's accelerators together, None where it is not
-    known.
+    known: see chain_energy.
 
     Raises ChainIdentityError, SequenceReusedError, SequenceGapError, ForkError, EpochError, RollbackError,
     ClockDriftError, WindowOverlapError, FutureWindowError (409) or WindowEnergyError (400): see errors.
@@ -163,7 +160,7 @@ def advance(
     _check_identity(state, window)
     _check_place(state, window)
     _check_times(state, header, now_us)
-    _check_energy(header, max_power_w)
+    borrowed_us = borrowed_after(state, header, max_power_w)
     flags = [*_told_by(header), *_new_key(state), *gaps(state, header)]
     following = msgspec.structs.replace(
         state,
@@ -171,13 +168,14 @@ def advance(
         previous=window.digest,
         end_us=header.end_us,
         counters_mj={one.uuid: one.counter_end_mj for one in header.accelerators},
+        borrowed_us=borrowed_us,
         key_before=None,
         accepted_gap=None,
     )
     if window.quote is None or window.chain_value is None:
         return _advance_software(following, header, flags)
     following = msgspec.structs.replace(
-        following, arrived=arrival(state, window.quote.clock_info.clock_ms, received_us)
+        following, arrived=arrival(state, window.quote.clock_info.clock_ms, received_us, window.digest)
     )
     return _advance_tpm(following, state, window.quote, window, flags)
 
@@ -202,7 +200,7 @@ def _advance_tpm(
         )
     _check_chain_value(state, window)
     pace = Pace(quote.clock_info.clock_ms, window.header.end_us)
-    flags += judge_pace(state, pace)
+    flags += judge_pace(state, pace, window.digest)
     flags += [*unsafe(quote), *_moved(state, quote)]
     following = msgspec.structs.replace(
         following,
@@ -269,17 +267,6 @@ def _check_times(state: ChainState, header: WindowHeader, now_us: int) -> None:
         )
     if header.end_us > now_us + MAX_AHEAD_US:
         raise FutureWindowError(f"header: end_us is {header.end_us - now_us} µs ahead; set the node's clock")
-
-
-def _check_energy(header: WindowHeader, max_power_w: int | None) -> None:
-    # mJ x 1000 and W x µs are both µJ.
-    if max_power_w is not None and header.accelerators_mj * 1000 * 100 > (
-        max_power_w * header.duration_us * _HEADROOM_PERCENT
-    ):
-        raise WindowEnergyError(
-            f"header: the accelerators drew {header.accelerators_mj} mJ in {header.duration_us} µs, more than "
-            f"{max_power_w} W and a tenth"
-        )
 
 
 def _told_by(header: WindowHeader) -> list[Flag]:

@@ -17,13 +17,13 @@ MAX_AHEAD_US: Final = 60_000_000
 """How far ahead of our clock a window may end: as far as two clocks may differ."""
 
 
-def judge_pace(state: ChainState, pace: Pace) -> list[Flag]:
+def judge_pace(state: ChainState, pace: Pace, digest: str) -> list[Flag]:
     """Return what the two clocks tell of a window that ended at ``pace.wall_us`` and was quoted at ``pace.clock_ms``.
 
     Raises ClockDriftError where it ended after its quote was made (``state.arrived``); where an operator accepted
-    that, it is told.
+    that of this very window, whose digest is ``digest``, it is told.
     """
-    return [*_quoted_before_its_end(state, pace), *_told(state, pace)]
+    return [*_quoted_before_its_end(state, pace, digest), *_told(state, pace)]
 
 
 def shows_late(state: ChainState, pace: Pace) -> bool:
@@ -37,7 +37,7 @@ def shows_late(state: ChainState, pace: Pace) -> bool:
     return wall_us - tpm_us > clock_slack_us(wall_us)
 
 
-def arrival(state: ChainState, clock_ms: int, received_us: int | None) -> Pace | None:
+def arrival(state: ChainState, clock_ms: int, received_us: int | None, digest: str) -> Pace | None:
     """Return what later windows are held against once one that was quoted at ``clock_ms`` arrived at ``received_us``.
 
     Of two arrivals the one that allows less: sooner after its quote, or later, as far as the clocks may differ.
@@ -46,14 +46,14 @@ def arrival(state: ChainState, clock_ms: int, received_us: int | None) -> Pace |
     if received_us is None:
         return before
     own = Pace(clock_ms, received_us)
-    if before is None or (state.accepted_gap is not None and state.accepted_gap.drift):
+    if before is None or _is_accepted(state, digest):
         return own
     tpm_us, wall_us = own.since(before)
     may_differ_us = clock_slack_us(wall_us) - clock_slack_us(0)
     return own if wall_us - may_differ_us <= tpm_us else before
 
 
-def _quoted_before_its_end(state: ChainState, pace: Pace) -> list[Flag]:
+def _quoted_before_its_end(state: ChainState, pace: Pace, digest: str) -> list[Flag]:
     if state.arrived is None:
         return []
     tpm_us, wall_us = pace.since(state.arrived)
@@ -64,10 +64,16 @@ def _quoted_before_its_end(state: ChainState, pace: Pace) -> list[Flag]:
         "after that: it was quoted before it was over"
     )
     gap = state.accepted_gap
-    if gap is None or not gap.drift:
+    if gap is None or not _is_accepted(state, digest):
         raise ClockDriftError(f"attest: {detail}, by more than a minute, 2 s and 15 %; set the node's clock")
     told = f"{detail}; an operator of the issuer accepted that"
     return [Flag(FlagKind.GAP_ACCEPTED, f"{told}: {gap.reason}" if gap.reason else told)]
+
+
+def _is_accepted(state: ChainState, digest: str) -> bool:
+    """Return whether an operator was shown this very window, and accepted that its clocks disagree."""
+    gap = state.accepted_gap
+    return gap is not None and gap.drift and gap.window == digest
 
 
 def _told(state: ChainState, pace: Pace) -> list[Flag]:

@@ -49,13 +49,15 @@ class AcceptedGap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     It is used up by the next window that is taken. ``at_us`` is when it was given, ``reason`` why, in words; ``last``
     the newest of the missing windows that the operator was shown, no other is passed over (None: said before this was
     written down, and good for none);
-    ``drift`` where what was accepted is not missing windows, but one whose clocks disagree (chain_pace).
+    ``drift`` where what was accepted is not missing windows, but one whose clocks disagree (chain_pace): the very one
+    whose digest is ``window`` (None: said before this was written down, and good for none).
     """
 
     at_us: int
     reason: str = ""
     drift: bool = False
     last: int | None = None
+    window: str | None = None
 
 
 class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -67,6 +69,7 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     to 7; and on both clocks ``first``, the first window of this epoch (or a later one that showed that those before it
     were quoted late), and ``arrived``, when a window was quoted and when it came to us: see chain_pace.
     ``counters_mj`` are the accelerators' counters at the last window's end, under whatever key.
+    ``borrowed_us`` is how much of the 2 s that two clocks may disagree by is used up by energy: see chain_energy.
     ``key_before`` is the key whose window that was, while none is taken under ``key``. ``accepted_gap``: see chain_gap.
     """
 
@@ -84,6 +87,7 @@ class ChainState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     first: Pace | None = None
     arrived: Pace | None = None
     counters_mj: dict[str, int] = {}
+    borrowed_us: int = 0
     key_before: str | None = None
     accepted_gap: AcceptedGap | None = None
 

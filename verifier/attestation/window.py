@@ -17,6 +17,7 @@ from schemas.window_header import (
     opening_qualification,
     quote_qualification,
     window_digest,
+    within_clock_slack,
 )
 from schemas.window_record import ENERGIES, WindowRecord, WindowRecords
 from verifier.attestation.attestation_key import AttestationKey, check_attestation_key
@@ -125,15 +126,16 @@ def check_records(header: WindowHeader, records: WindowRecords) -> None:
     """Raise RecordsMismatchError unless the records are those that ``header`` counts, hashes, times and sums.
 
     The accelerators' active energy is the records' to the millijoule (the rest is unattributed); of every
-    other boundary, the records may claim at most what the window has. Each record lies within the window.
+    other boundary, the records may claim at most what the window has. Each record lies within the window, and lasts
+    no longer by either clock.
     """
     if len(records) != header.records:
         raise RecordsMismatchError(f"records: {len(records)} of them; the header counts {header.records}")
     if records.merkle_root != header.merkle_root:
         raise RecordsMismatchError("records: their Merkle root is not the header's; one was changed, or their order")
     for index, record in enumerate(records.records):
-        if record.start_us < header.start_us or record.end_us > header.end_us:
-            raise RecordsMismatchError(f"record {index}: it lies outside the window's start_us and end_us")
+        if (wrong := record_times(record, header)) is not None:
+            raise RecordsMismatchError(f"record {index}: {wrong}")
     active = _sum(records.records, _WHOLLY_THE_RECORDS)
     if active != header.accelerator_active_mj:
         raise RecordsMismatchError(
@@ -143,6 +145,22 @@ def check_records(header: WindowHeader, records: WindowRecords) -> None:
         claimed = _sum(records.records, name)
         if claimed > getattr(header, name):
             raise RecordsMismatchError(f"records: {name} is {claimed} together, more than the header's")
+
+
+def record_times(record: WindowRecord, header: WindowHeader | None) -> str | None:
+    """Return in words what is wrong with a record's times, by themselves and in its window; None where they hold.
+
+    Its length is that of CLOCK_BOOTTIME, and may differ from its labels' by 2 s and 15 %, as a window's.
+    """
+    if not within_clock_slack(record.duration_us, record.end_us - record.start_us):
+        return "duration_us: it differs by more than 2 s and 15 % from end_us - start_us"
+    if header is None:
+        return None
+    if record.start_us < header.start_us or record.end_us > header.end_us:
+        return "it lies outside the window's start_us and end_us"
+    if record.duration_us > header.duration_us:
+        return "duration_us: it lasts longer than the window"
+    return None
 
 
 def _key_of(evidence: WindowEvidence, key: AttestationKey | None) -> AttestationKey:

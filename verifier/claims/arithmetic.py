@@ -13,14 +13,21 @@ from typing import Final
 from schemas import decimals
 from schemas.credential import AnyCredential, GreenComputeSummaryCredential
 from verifier.claims.bounds import bound_findings
-from verifier.claims.figures import ClaimFinding, Figures, decimals_of, figures_of, inconsistent, written
+from verifier.claims.figures import (
+    IT_BOUNDARIES,
+    ClaimFinding,
+    Figures,
+    decimals_of,
+    figures_of,
+    inconsistent,
+    it_energy,
+    written,
+)
+from verifier.claims.grid import kind_findings
 from verifier.claims.period import period_findings
 from verifier.claims.uncertainty import uncertainty_findings
 
 __all__ = ["IT_BOUNDARIES", "ClaimFinding", "check_claims", "it_energy"]
-
-IT_BOUNDARIES: Final = ("acceleratorActiveKwh", "acceleratorIdleKwh", "hostKwh", "networkKwh", "unattributedKwh")
-"""The boundaries whose sum is IT."""
 
 _MAX_DECIMALS: Final = {
     "pue": 3,
@@ -54,12 +61,8 @@ def check_claims(credential: AnyCredential) -> list[ClaimFinding]:
         *uncertainty_findings(figures),
         *period_findings(credential),
         *bound_findings(credential, figures),
+        *kind_findings(credential),
     ]
-
-
-def it_energy(figures: Figures) -> Decimal:
-    """Return IT in kWh: the sum of the boundaries that are stated. FORMATS.md "Formulas"."""
-    return decimals.add(*(figures[name] for name in IT_BOUNDARIES if name in figures))
 
 
 def _scale_findings(figures: Figures) -> Iterator[ClaimFinding]:

@@ -14,7 +14,8 @@ from schemas.credential import (
     GreenComputeWindowCredential,
 )
 from schemas.merkle import EMPTY_ROOT
-from verifier.claims.figures import ClaimFinding, Figures, implausible, inconsistent, written
+from verifier.claims.figures import ClaimFinding, Figures, implausible, inconsistent, it_energy, written
+from verifier.claims.period import drawing_s
 
 MAX_INTENSITY: Final = Decimal(2000)
 """g CO2e per kWh: no grid or plant is dirtier."""
@@ -50,21 +51,33 @@ def _range_findings(figures: Figures) -> Iterator[ClaimFinding]:
     for name in _INTENSITIES:
         if figures.get(name, Decimal(0)) > MAX_INTENSITY:
             yield implausible(name, f"{written(figures[name])} g/kWh is more than {MAX_INTENSITY}")
+    # A summary has no intensity: its sums are bounded all the same.
+    most_g = decimals.multiply(figures["energyKwh"], MAX_INTENSITY)
+    if "carbonIntensityGco2ePerKwh" not in figures and figures["operationalEmissionsGco2e"] > most_g:
+        told = f"more than {MAX_INTENSITY} g for each of {written(figures['energyKwh'])} kWh"
+        yield implausible("operationalEmissionsGco2e", told)
     if figures.get("measurementCoverage", Decimal(0)) > 1:
         yield inconsistent("measurementCoverage", "a part of the period cannot be more than 1")
 
 
 def _power_findings(credential: AnyCredential, figures: Figures) -> Iterator[ClaimFinding]:
-    """The accelerators' average power, compared without a division."""
-    if "durationSeconds" not in figures:
+    """The average power of the accelerators, and of all IT, compared without a division."""
+    length_s = drawing_s(credential)
+    if length_s is None:
         return
-    limit_w = MAX_NODE_W
+    boards_w = MAX_NODE_W
     if isinstance(credential, GreenComputeWindowCredential):
-        limit_w = decimals.multiply(MAX_ACCELERATOR_W, Decimal(len(credential.credential_subject.accelerator_id)))
+        boards_w = decimals.multiply(MAX_ACCELERATOR_W, Decimal(len(credential.credential_subject.accelerator_id)))
     names = ("acceleratorActiveKwh", "acceleratorIdleKwh", "unattributedKwh")
-    energy_kwh = decimals.add(*(figures[name] for name in names if name in figures))
-    if decimals.multiply(energy_kwh, _JOULES_PER_KWH) > decimals.multiply(limit_w, figures["durationSeconds"]):
-        yield implausible("acceleratorActiveKwh", f"the accelerators' average power is more than {written(limit_w)} W")
+    boards_kwh = decimals.add(*(figures[name] for name in names if name in figures))
+    for term, what, energy_kwh, limit_w in (
+        ("acceleratorActiveKwh", "the accelerators'", boards_kwh, boards_w),
+        ("energyKwh", "the node's", it_energy(figures), MAX_NODE_W),
+    ):
+        if decimals.multiply(energy_kwh, _JOULES_PER_KWH) > decimals.multiply(limit_w, length_s):
+            told = f"{what} average power is more than {written(limit_w)} W in {written(length_s)} s"
+            yield implausible(term, told)
+            return
 
 
 def _evidence_findings(credential: AnyCredential) -> Iterator[ClaimFinding]:

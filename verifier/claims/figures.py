@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,10 @@ from verifier.errors import ClaimImplausibleError, ClaimInconsistentError
 
 Figures: TypeAlias = Mapping[str, Decimal]
 """The decimals and integers of a subject by their terms; one that is not stated is not there."""
+
+
+IT_BOUNDARIES: Final = ("acceleratorActiveKwh", "acceleratorIdleKwh", "hostKwh", "networkKwh", "unattributedKwh")
+"""The boundaries whose sum is IT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ def figures_of(subject: Claims) -> dict[str, Decimal]:
         for name, text in stated.items()
         if name in TERMS and TERMS[name].datatype in {"xsd:decimal", "xsd:nonNegativeInteger"}
     }
+
+
+def it_energy(figures: Figures) -> Decimal:
+    """Return IT in kWh: the sum of the boundaries that are stated. FORMATS.md "Formulas"."""
+    return decimals.add(*(figures[name] for name in IT_BOUNDARIES if name in figures))
 
 
 def decimals_of(value: Decimal) -> int:

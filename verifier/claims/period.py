@@ -18,6 +18,13 @@ MAX_PERIOD: Final = timedelta(hours=24)
 _CLOCK_STEP_S: Final = Decimal(2)
 _CLOCK_DRIFT: Final = Decimal("0.15")
 
+_TICK_S: Final = Decimal("0.1")
+"""A counter ticks ten times a second: who ran for less may have been counted a whole tick."""
+
+_SHORT_S: Final = Decimal("0.5")
+"""So much longer than its period, and 15 %, a credential's energy may have taken. The clocks may differ by 2 s more
+than that; but in 2 s an accelerator of 1.25 kW draws what the bound of 5 kW allows in half a second."""
+
 
 def period_findings(credential: AnyCredential) -> Iterator[ClaimFinding]:
     """Yield what is wrong with period, duration, issuance and expiry."""
@@ -31,6 +38,27 @@ def period_findings(credential: AnyCredential) -> Iterator[ClaimFinding]:
         yield inconsistent("expirationDate", "it is not later than issuanceDate")
     if subject.period_start is not None:
         yield from _length_findings(credential, times.parse_claim(subject.period_start), end)
+
+
+def drawing_s(credential: AnyCredential) -> Decimal | None:
+    """Return the longest time in which a credential's energy was drawn, in seconds; None where nothing says so.
+
+    Of its duration and its period the shorter one, as far as two clocks may differ: the duration is nobody's but the
+    agent's word. Where neither is stated, 24 hours, unless a job may last.
+    """
+    if isinstance(credential, GreenComputeSummaryCredential):
+        return None
+    duration_s = _duration(credential)
+    lengths = [] if duration_s is None else [max(duration_s, _TICK_S)]
+    subject = credential.credential_subject
+    if subject.period_start is not None:
+        period_s = _seconds(times.parse_claim(subject.period_end) - times.parse_claim(subject.period_start))
+        # What ends as it starts, or before, is found inconsistent, or is an instant: when it was, not how long.
+        if period_s > 0:
+            lengths.append(decimals.add(period_s, decimals.multiply(_CLOCK_DRIFT, period_s), _SHORT_S))
+    if not lengths and not _may_last(credential):
+        lengths.append(_seconds(MAX_PERIOD))
+    return min(lengths, default=None)
 
 
 def _length_findings(credential: AnyCredential, start: datetime, end: datetime) -> Iterator[ClaimFinding]:

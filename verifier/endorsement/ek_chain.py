@@ -168,8 +168,9 @@ class _Search:
                 "one that is trusted"
             )
         return (
-            f"the certificate of the issuer {child.issuer.text} is not known; the operator can import it "
-            "(green-issuer trust tpm import)"
+            f"the certificate of the issuer {child.issuer.text} is not known. The operator can take it in: of a maker "
+            "with green-issuer trust tpm import BUNDLE, of an emulator or a private CA with green-issuer trust tpm add "
+            "ROOT [CA …] --emulated, the self-signed root first"
         )
 
     def _problem(self, path: tuple[Certificate, ...], issuer: Certificate, *, trusted: bool) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from schemas.credential import GreenComputeSummaryCredential
 from verifier.case import Case
 from verifier.claims.arithmetic import check_claims
+from verifier.claims.notes import notes
 from verifier.document import OURS
 from verifier.errors import (
     EvidenceMismatchError,
@@ -44,6 +45,11 @@ def check_arithmetic(case: Case) -> Iterable[Finding]:
         yield passed(
             f"every formula comes out exactly: {subject.energy_kwh} kWh, {subject.operational_emissions_gco2e} g CO2e"
         )
+    supersedes = case.credential.credential_subject.supersedes
+    if supersedes is not None:
+        yield passed(f"it supersedes {supersedes}, which its issuer revokes for that")
+    for note in notes(case.credential):
+        yield skipped(note.detail) if note.notice is None else warning(note.notice, note.detail)
     if case.credential.credential_subject.claim_status == "provisional":
         yield warning(
             Notice.PROVISIONAL, "the grid data were not settled yet: a later credential will supersede this one"

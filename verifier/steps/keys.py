@@ -23,6 +23,7 @@ from verifier.errors import (
 )
 from verifier.moments import read_moment
 from verifier.notices import Notice
+from verifier.policy import port_hint
 from verifier.report import Finding, failed, passed, skipped, warning
 
 MAX_PROOFS: Final = 4
@@ -98,7 +99,9 @@ def check_trusted_issuer(case: Case) -> Iterable[Finding]:
     if issuer in case.policy.on_list:
         yield passed(f"{issuer} is on the list of trusted issuers")
     elif case.policy.require_trusted_issuer or case.policy.trusted_issuers:
-        yield failed(UntrustedIssuerError(f"{issuer} is not on the list of trusted issuers"))
+        hint = port_hint(case.policy, issuer)
+        yield failed(UntrustedIssuerError(f"{issuer} is not on the list of trusted issuers{hint}"))
     else:
-        detail = f"{issuer} is not on a list of trusted issuers: it is certain who signed, not that you know them"
+        hint = port_hint(case.policy, issuer)
+        detail = f"{issuer} is not on a list of trusted issuers: it is certain who signed, not that you know them{hint}"
         yield warning(Notice.UNTRUSTED_ISSUER, detail)

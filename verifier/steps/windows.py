@@ -26,6 +26,7 @@ from verifier.window_evidence import SignedWindow, read_quote, read_software
 from verifier.window_factors import factor_mismatches, factors_of
 from verifier.window_match import (
     beyond_the_header,
+    is_plain_name,
     record_mismatches,
     sum_mismatches,
     tenant_mismatch,
@@ -132,6 +133,7 @@ def _record_claims(
     wrong = [*record_mismatches(credential, receipt.record, window.header)]
     yield from (failed(EvidenceMismatchError(detail)) for detail in wrong)
     yield from _tenant(credential, receipt)
+    yield from _named(credential, receipt)
     if not wrong:
         yield passed("the claims are those of the record in the window that the node signed")
     return not wrong
@@ -145,7 +147,8 @@ def _factors(case: Case, credential: GreenComputeCredential, entry: EvidenceEntr
     if not own:
         told = (
             "PUE, carbon intensity, region and windowCredential are the issuer's word: no node signs them, and the "
-            "window's credential was not held against them"
+            "window's credential was not held against them (none that verifies by itself is at hand: put it into the "
+            "folder of verify --evidence DIR, or check a bundle that has both)"
         )
         yield warning(Notice.EVIDENCE_NOT_CHECKED, told)
         return
@@ -192,6 +195,14 @@ def _tenant(credential: GreenComputeCredential, receipt: Receipt) -> Iterator[Fi
     yield from (failed(EvidenceMismatchError(detail)) for detail in wrong)
     if not wrong:
         yield passed("the tenant's commitment is opened by the receipt's salt")
+
+
+def _named(credential: GreenComputeCredential, receipt: Receipt) -> Iterator[Finding]:
+    """Yield that whose the inference is, is the issuer's word, where the node did not sign that very IRI."""
+    claimed, named = credential.credential_subject.tenant_id, receipt.record.tenant_id
+    if claimed is not None and (named is None or is_plain_name(named)):
+        who = "no customer" if named is None else f'the customer "{named}"'
+        yield passed(f"the record names {who}: that it is {claimed} is the issuer's word")
 
 
 def _enrolment(case: Case, entry: EvidenceEntry, signed: SignedWindow) -> Found[Assurance]:

@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 import pytest
 
+from schemas import digests
 from tests.fakes.soft_tpm import WINDOW_US, Node, SoftTpm
 from tests.fakes.window_chain import kinds, refused, run, taken
 from verifier.attestation import chain
@@ -208,8 +209,8 @@ def test_what_an_operator_accepted_is_taken_once_and_told():
     node = Node()
     state = arrived(node)
     node.wall_us += 600_000_000
-    word = AcceptedGap(at_us=1, reason="the issuer's clock was wrong", drift=True)
     made = node.window()
+    word = AcceptedGap(at_us=1, reason="the issuer's clock was wrong", drift=True, window=digests.encode(made.digest))
     step = taken(msgspec.structs.replace(state, accepted_gap=word), made, received_us=node.wall_us)
     (told,) = [flag.detail for flag in step.flags if flag.kind is FlagKind.GAP_ACCEPTED]
     assert "quoted before it was over" in told
@@ -219,6 +220,26 @@ def test_what_an_operator_accepted_is_taken_once_and_told():
     state = taken(step.state, node.window(), received_us=node.wall_us).state
     node.wall_us += 600_000_000
     refused(ClockDriftError, node, state)
+
+
+@pytest.mark.parametrize("shown", [None, digests.digest(b"another window")], ids=["not-known", "another"])
+def test_what_an_operator_accepted_of_one_window_is_good_for_no_other(shown):
+    node = Node()
+    state = arrived(node)
+    word = AcceptedGap(at_us=1, reason="two minutes", drift=True, window=shown)
+    node.wall_us += 600_000_000
+    refused(ClockDriftError, node, msgspec.structs.replace(state, accepted_gap=word))
+
+
+def test_a_window_beside_the_accepted_one_moves_no_arrival():
+    node = Node()
+    state = arrived(node)
+    word = AcceptedGap(at_us=1, drift=True, window=digests.digest(b"another window"))
+    made = node.window()
+    late_us = node.wall_us + 50_000_000
+    plain = taken(state, made, received_us=late_us).state
+    beside = taken(msgspec.structs.replace(state, accepted_gap=word), made, received_us=late_us).state
+    assert beside.arrived == plain.arrived
 
 
 def test_the_word_for_missing_windows_does_not_stand_for_a_clock():

@@ -198,7 +198,15 @@ def test_records_that_sum_to_another_active_energy_are_refused():
 
 @pytest.mark.parametrize(
     "name",
-    ["accelerator_idle_mj", "accelerator_loaded_idle_mj", "host_cpu_mj", "host_dram_mj", "network_mj", "estimated_mj"],
+    [
+        "accelerator_idle_mj",
+        "accelerator_loaded_idle_mj",
+        "host_cpu_mj",
+        "host_dram_mj",
+        "host_other_mj",
+        "network_mj",
+        "estimated_mj",
+    ],
 )
 def test_records_that_claim_more_than_the_window_has_are_refused(name):
     node = Node()
@@ -209,15 +217,39 @@ def test_records_that_claim_more_than_the_window_has_are_refused(name):
         check_window(made.evidence, made.records)
 
 
-@pytest.mark.parametrize("shift", [{"start_us": -1}, {"end_us": 10_000_001}])
+@pytest.mark.parametrize("shift", [{"start_us": -1}, {"start_us": 7_000_000, "end_us": 10_000_001}])
 def test_a_record_outside_its_window_is_refused(shift):
     node = Node()
     own = node.own_records(1)
-    (name, offset), start = shift.popitem(), node.wall_us
-    own[0] |= {name: start + offset}
+    own[0] |= {name: node.wall_us + offset for name, offset in shift.items()}
     made = node.window(records=own)
     with pytest.raises(RecordsMismatchError, match="outside"):
         check_window(made.evidence, made.records)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"duration_us": 2**53 - 1}, "2 s and 15 %"),
+        ({"duration_us": 5_450_001}, "2 s and 15 %"),
+        ({"duration_us": 549_999}, "2 s and 15 %"),
+        ({"start_us": 0, "duration_us": 10_000_001, "end_us": 10_000_000}, "longer than the window"),
+    ],
+)
+def test_a_record_that_lasts_longer_or_shorter_than_it_can_is_refused(changes, told):
+    node = Node()
+    own = node.own_records(1)
+    own[0] |= {name: value + (node.wall_us if name != "duration_us" else 0) for name, value in changes.items()}
+    made = node.window(records=own)
+    with pytest.raises(RecordsMismatchError, match=told):
+        check_window(made.evidence, made.records)
+
+
+@pytest.mark.parametrize("duration_us", [550_000, 5_450_000])
+def test_a_records_clocks_may_differ_by_2_s_and_15_percent(duration_us):
+    node = Node()
+    made = node.window(records=[one | {"duration_us": duration_us} for one in node.own_records(1)])
+    assert check_window(made.evidence, made.records).header.records == 1
 
 
 def test_an_inner_node_is_no_leaf():

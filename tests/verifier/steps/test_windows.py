@@ -241,6 +241,25 @@ def test_a_tenant_in_the_clear_is_the_records(place):
     refused(place.world.report(place.inference(made(place), **other), place.evidence()), "tenantId:")
 
 
+@pytest.mark.parametrize(("named", "told"), [("acme", 'the customer "acme"'), (..., "no customer")])
+def test_what_iri_a_plain_name_or_no_name_stands_for_is_the_issuers_word(named, told):
+    place = WindowWorld(World(policy=TRUSTING))
+    window = place.close(records=[record(tenant_id=named)])
+    inference = place.inference(window, tenantCommitment=None, tenantId="did:web:tenant-b.example")
+    report = place.world.report(inference, place.evidence())
+    assert report.outcome is Outcome.VERIFIED, report.detail
+    word = f"the record names {told}: that it is did:web:tenant-b.example is the issuer's word"
+    assert word in details(report, result=Result.PASSED)
+
+
+@pytest.mark.parametrize("named", ["did:web:tenant-c.example", "gc:tenant-b", "x:"])
+def test_what_has_a_colon_is_compared_and_no_name_of_the_issuers(named):
+    place = WindowWorld(World(policy=TRUSTING))
+    window = place.close(records=[record(tenant_id=named)])
+    inference = place.inference(window, tenantCommitment=None, tenantId="did:web:tenant-b.example")
+    refused(place.world.report(inference, place.evidence()), "tenantId:")
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

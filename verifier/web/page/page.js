@@ -6,7 +6,7 @@ const VERDICTS = { verified: "passed", refused: "failed", inconclusive: "inconcl
 const FACTS = [
   ["modelId", "model"], ["nodeId", "node"], ["tenantId", "customer"], ["periodStart", "from"], ["periodEnd", "to"],
   ["energyKwh", "energy (kWh)"], ["operationalEmissionsGco2e", "emissions (g CO2e)"],
-  ["carbonIntensityGco2ePerKwh", "grid (g CO2e/kWh)"], ["carbonIntensitySource", "grid data"],
+  ["grid", "grid"],
   ["measurementMethod", "measured by"], ["assurance", "assurance"],
 ];
 // Characters that hide or turn text round are shown by their code.
@@ -49,7 +49,10 @@ function showReport(report) {
   if (report.detail && report.outcome !== "verified") box.append(element("p", "", `${report.problem}: ${report.detail}`));
   const table = element("table");
   const facts = [["document", `${report.kind} ${report.id || ""}`], ["issuer", report.issuer], ["holder", report.holder]];
-  if (report.outcome === "verified") facts.push(...FACTS.map(([claim, name]) => [name, (report.subject || {})[claim]]));
+  const claims = { ...report.subject, grid: report.grid && report.grid.line };
+  if (report.outcome === "verified") facts.push(...FACTS.map(([claim, name]) => [name, claims[claim]]));
+  const customer = facts.find(([name]) => name === "customer");
+  if (report.kind === "receipt" && customer && customer[1]) customer[1] += ", as the node named it";
   for (const [name, value] of facts) if (value) table.append(row("", "", name, value));
   for (const check of report.checks) {
     const findings = check.findings || [check];
