@@ -17,6 +17,7 @@ from issuer.clock import Clock
 from issuer.errors import LintError, MisdatedError
 from issuer.intake import MAX_AHEAD
 from issuer.keyring import Keyring, SigningKey
+from issuer.store.errors import RevokedError, SuspendedError
 from issuer.store.records import StoredCredential
 from issuer.store.store import Store
 from issuer.strangers import Strangers, is_strangers
@@ -58,7 +59,8 @@ class Completion:
 
         A document that fails our own check is rejected, on record, and never signed: LintError. Raises
         MisdatedError, NoSigningKeyError, KeyMismatchError, SignerError, SignatureFaultError (the reservation then
-        stays, to be completed later), OverloadedError (too), ConflictError where another process has rejected it.
+        stays, to be completed later), OverloadedError (too), ConflictError where another process has rejected it. One that
+        is to supersede a credential that was revoked or suspended meanwhile is rejected: RevokedError, SuspendedError.
         """
         try:
             value = _parsed(unsecured)
@@ -69,7 +71,11 @@ class Completion:
         except (LintError, MisdatedError) as error:
             await self._store.credentials.reject(credential_id, error.detail, self._now_us())
             raise
-        return await self._store.credentials.complete(credential_id, document, self._now_us())
+        try:
+            return await self._store.credentials.complete(credential_id, document, self._now_us())
+        except (RevokedError, SuspendedError) as error:
+            await self._store.credentials.reject(credential_id, error.detail, self._now_us())
+            raise
 
     async def resume(self) -> Resumed:
         """Complete what a stopped process had reserved, oldest first. One that fails is left for the next time."""
@@ -78,7 +84,7 @@ class Completion:
             try:
                 await self.complete(row.id, row.issuer_slug, row.unsecured)
                 issued += 1
-            except (LintError, MisdatedError):
+            except (LintError, MisdatedError, RevokedError, SuspendedError):
                 rejected += 1
             except GreenError:
                 continue

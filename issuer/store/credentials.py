@@ -9,27 +9,35 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
-from sqlalchemy import RowMapping, delete, select, text, update
+from sqlalchemy import RowMapping, delete, select, update
 
 from issuer.store.database import AsyncConnection, Database, Randomness
 from issuer.store.errors import ConflictError, NotFoundError, SerializationError, StoreError, UnavailableError
-from issuer.store.figures import parts_of
 from issuer.store.identifiers import uuid7
 from issuer.store.log import append_entry
 from issuer.store.models import CREDENTIAL, CREDENTIAL_BYTES, EVIDENCE, STATUS_ENTRY
+from issuer.store.provisional import open_claim
 from issuer.store.records import Page, Reservation, Reserved, StoredCredential, Totals
+from issuer.store.report_models import REPORTED
+from issuer.store.reported import reported
+from issuer.store.reserving import columns, found
 from issuer.store.selections import (
+    MEASURED_TYPE,
+    WINDOW_TYPE,
     Selection,
+    current_of,
     select_batch,
     select_by_id,
     select_by_inference,
     select_page,
     select_pending,
+    select_successor,
 )
 from issuer.store.status import check_window, count_change
 from issuer.store.status_lists import StatusLists
 from issuer.store.sums import sum_totals
-from issuer.store.window_models import INFERENCE, RECEIPT, RECEIPT_BODY
+from issuer.store.supersession import check_supersedable, supersede
+from issuer.store.window_models import CREDENTIAL_RECEIPT, INFERENCE
 
 _ROW = CREDENTIAL.c
 _ATTEMPTS: Final = 8
@@ -68,14 +76,24 @@ class Credentials:
     ) -> Reserved:
         """Return a reservation as part of the caller's transaction, which begins anew if RaceLostError comes.
 
-        Nothing new is made from a window whose credential is not valid: RevokedError, SuspendedError.
+        Nothing new is made from a window whose credential is not valid, nor in place of a credential that an operator took
+        back: RevokedError, SuspendedError; OutdatedError where the window has another credential by now.
         """
+        if request.supersedes:
+            # The entry of the one before is locked first, as by who completes what supersedes it: two that come at once
+            # then find each other's row, and neither waits for the other's while it holds what that one needs.
+            await self._check_window(connection, request)
+            await check_supersedable(connection, request.supersedes)
         row = await _find(connection, request)
         if row is not None:
-            return _found(row, request)
-        if request.record_index is not None and request.window_id is not None:
-            await check_window(connection, request.window_id)
+            return found(row, request)
+        if not request.supersedes:
+            await self._check_window(connection, request)
         return await self._insert(connection, request, build)
+
+    async def _check_window(self, connection: AsyncConnection, request: Reservation) -> None:
+        if request.record_index is not None and request.window_id is not None:
+            await check_window(connection, request.window_id, request.window_credential)
 
     async def _insert(
         self, connection: AsyncConnection, request: Reservation, build: Callable[[Reserved], bytes]
@@ -87,25 +105,30 @@ class Credentials:
         )
         unsecured = build(reserved)
         await self._insert_row(connection, request, reserved)
-        if request.inference_id is not None and request.window_id is None:
+        if request.inference_id is not None and request.window_id is None and not request.supersedes:
             await self._claim(connection, request)
-        if request.record_index is not None:
-            await self._insert_receipt(connection, request)
+        if request.receipt is not None:
+            receipt = {"credential_id": credential_id, "body": request.receipt}
+            await connection.execute(CREDENTIAL_RECEIPT.insert().values(receipt))
         await connection.execute(
             CREDENTIAL_BYTES.insert().values(credential_id=credential_id, unsecured=unsecured, document=None)
         )
-        if request.record is not None:
-            evidence = self._database.insert(EVIDENCE).values(digest=request.record_digest, body=request.record)
-            await connection.execute(evidence.on_conflict_do_nothing(index_elements=["digest"]))
+        if request.credential_type in {MEASURED_TYPE, WINDOW_TYPE}:
+            told = reported(unsecured, request.credential_type)
+            await connection.execute(REPORTED.insert().values(credential_id=credential_id, **told))
+        await self._insert_evidence(connection, request)
+        if request.provisional is not None:
+            await open_claim(connection, credential_id, request.provisional)
         return msgspec.structs.replace(reserved, unsecured=unsecured)
 
-    async def _insert_receipt(self, connection: AsyncConnection, request: Reservation) -> None:
-        own = {"record_digest": request.record_digest}
-        place = self._database.insert(RECEIPT).values(**own, window_id=request.window_id, idx=request.record_index)
-        await connection.execute(place.on_conflict_do_nothing(index_elements=["record_digest"]))
-        if request.receipt is not None:
-            body = self._database.insert(RECEIPT_BODY).values(**own, body=request.receipt)
-            await connection.execute(body.on_conflict_do_nothing(index_elements=["record_digest"]))
+    async def _insert_evidence(self, connection: AsyncConnection, request: Reservation) -> None:
+        named = dict(request.attachments)
+        if request.record is not None and request.record_digest is not None:
+            named[request.record_digest] = request.record
+        # In one order everywhere: who waits for another's same bytes never does so in a circle.
+        for digest, body in sorted(named.items()):
+            evidence = self._database.insert(EVIDENCE).values(digest=digest, body=body)
+            await connection.execute(evidence.on_conflict_do_nothing(index_elements=["digest"]))
 
     async def _claim(self, connection: AsyncConnection, request: Reservation) -> None:
         """Take the inference id for a posted record. Raises ConflictError where a window has it."""
@@ -118,14 +141,9 @@ class Credentials:
             )
 
     async def _insert_row(self, connection: AsyncConnection, request: Reservation, reserved: Reserved) -> None:
-        insert = self._database.insert(CREDENTIAL).values(_columns(request, reserved))
-        done = await connection.execute(
-            insert.on_conflict_do_nothing(
-                index_elements=["tenant_id", "inference_id"], index_where=text("state <> 'rejected'")
-            )
-            if request.inference_id is not None
-            else insert.on_conflict_do_nothing()
-        )
+        insert = self._database.insert(CREDENTIAL).values(columns(request, reserved))
+        # Whichever index it is: another has the inference, the window, or the place after the same credential.
+        done = await connection.execute(insert.on_conflict_do_nothing())
         if done.rowcount != 1:
             raise RaceLostError("the inference or window was reserved by another process meanwhile")
 
@@ -133,14 +151,28 @@ class Credentials:
         """Store the issued bytes if there are none yet, and return the credential with the bytes that stand.
 
         Two processes may sign the same reservation; the first one's bytes are the credential, and both must answer
-        with them. Raises NotFoundError, and ConflictError if the reservation was rejected.
+        with them. One that it supersedes is revoked in the same transaction. Raises NotFoundError, ConflictError if the
+        reservation was rejected, UnavailableError, and as supersession.supersede; it then stays, to be rejected.
         """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._complete(credential_id, document, issued_us)
+            except SerializationError:
+                continue
+        return await self._complete(credential_id, document, issued_us)
+
+    async def _complete(self, credential_id: str, document: bytes, issued_us: int) -> StoredCredential:
         issue = update(CREDENTIAL).where(_ROW.id == credential_id, _ROW.state == "reserved")
         put = update(CREDENTIAL_BYTES).where(CREDENTIAL_BYTES.c.credential_id == credential_id)
         async with self._database.write() as connection:
-            done = await connection.execute(issue.values(state="issued", issued_us=issued_us))
-            if done.rowcount == 1:
+            done = await connection.execute(
+                issue.values(state="issued", issued_us=issued_us).returning(_ROW.supersedes)
+            )
+            row = done.first()
+            if row is not None:
                 await connection.execute(put.values(document=document, unsecured=None))
+            if row is not None and row.supersedes:
+                await supersede(connection, credential_id, row.supersedes, document, issued_us)
             stored = await select_by_id(connection, credential_id, tenant_id=None)
             if stored is None:
                 raise NotFoundError(f"there is no credential {credential_id!r}")
@@ -158,7 +190,7 @@ class Credentials:
         async with self._database.write() as connection:
             refused = refuse.values(state="rejected", rejection=reason)
             done = await connection.execute(
-                refused.returning(_ROW.list_id, _ROW.tenant_id, _ROW.inference_id, _ROW.window_id)
+                refused.returning(*(_ROW.list_id, _ROW.tenant_id, _ROW.inference_id, _ROW.window_id, _ROW.supersedes))
             )
             row = done.first()
             if row is None:
@@ -171,7 +203,7 @@ class Credentials:
                 connection, at_us=now_us, actor="issuer", action="reject", target=credential_id, detail=reason
             )
             # Last, as a reservation takes it last: two that wait for each other would end in a deadlock.
-            if row.inference_id is not None and row.window_id is None:
+            if row.inference_id is not None and row.window_id is None and not row.supersedes:
                 posted = (INFERENCE.c.tenant_id == row.tenant_id, INFERENCE.c.inference_id == row.inference_id)
                 await connection.execute(delete(INFERENCE).where(*posted))
 
@@ -181,9 +213,17 @@ class Credentials:
             return await select_by_id(connection, credential_id, tenant_id)
 
     async def by_inference(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
-        """Return the reserved or issued credential of an inference, or None; rejected ones do not count."""
+        """Return the reserved or issued credential of an inference, or None; rejected ones do not count.
+
+        Of several that superseded each other, the current one (selections.current_of).
+        """
         async with self._database.read() as connection:
             return await select_by_inference(connection, tenant_id, inference_id)
+
+    async def successor(self, credential_id: str) -> str | None:
+        """Return the id of the issued credential that supersedes one, or None."""
+        async with self._database.read() as connection:
+            return await select_successor(connection, credential_id)
 
     async def page(
         self,
@@ -195,6 +235,7 @@ class Credentials:
         node_id: str | None = None,
         since_us: int | None = None,
         until_us: int | None = None,
+        credential_type: str | None = None,
     ) -> Page:
         """Return up to ``limit`` (1 to 1,000) issued credentials, those whose period ended last first.
 
@@ -202,7 +243,7 @@ class Credentials:
         gives each credential that was there at the first page exactly once, whatever is issued meanwhile.
         Raises CursorError.
         """
-        selection = Selection(tenant_id, model_id=model_id, node_id=node_id, since_us=since_us, until_us=until_us)
+        selection = Selection(tenant_id, model_id, node_id, since_us, until_us, credential_type)
         async with self._database.list_rows(tenant_id) as connection:
             return await select_page(connection, selection, limit, cursor)
 
@@ -253,53 +294,21 @@ class Credentials:
 
 
 async def _find(connection: AsyncConnection, request: Reservation) -> RowMapping | None:
-    if request.inference_id is not None:
+    if request.supersedes:
+        same = _ROW.supersedes == request.supersedes
+    elif request.inference_id is not None:
         same = (_ROW.tenant_id == request.tenant_id) & (_ROW.inference_id == request.inference_id)
     elif request.window_id is not None:
         same = (_ROW.window_id == request.window_id) & (_ROW.credential_type == request.credential_type)
     else:
         return None
     query = (
-        select(CREDENTIAL, CREDENTIAL_BYTES.c.unsecured, CREDENTIAL_BYTES.c.document)
+        select(CREDENTIAL, CREDENTIAL_BYTES.c.unsecured, CREDENTIAL_BYTES.c.document, STATUS_ENTRY.c.superseded_us)
         .join(CREDENTIAL_BYTES, CREDENTIAL_BYTES.c.credential_id == _ROW.id)
+        .join(STATUS_ENTRY, STATUS_ENTRY.c.credential_id == _ROW.id)
         .where(same, _ROW.state != "rejected")
     )
-    return (await connection.execute(query)).mappings().first()
-
-
-def _found(row: RowMapping, request: Reservation) -> Reserved:
-    if row["body_digest"] != request.body_digest:
-        raise ConflictError(f"the inference {request.inference_id!r} was sent before with another content")
-    return Reserved(
-        id=row["id"],
-        list_id=row["list_id"],
-        index=row["idx"],
-        reserved_us=row["reserved_us"],
-        unsecured=row["unsecured"] or b"",
-        document=row["document"],
-        issued_us=row["issued_us"],
-        fresh=False,
-    )
-
-
-def _columns(request: Reservation, reserved: Reserved) -> dict[str, object]:
-    energy = parts_of(request.energy_kwh)
-    emissions = parts_of(request.operational_emissions_gco2e)
-    columns = msgspec.structs.asdict(request)
-    del columns["now_us"], columns["record"], columns["record_index"], columns["receipt"]
-    return columns | {
-        "id": reserved.id,
-        "list_id": reserved.list_id,
-        "idx": reserved.index,
-        "energy_units": energy.units,
-        "energy_nano": energy.nano,
-        "energy_atto": energy.atto,
-        "emissions_units": emissions.units,
-        "emissions_nano": emissions.nano,
-        "emissions_atto": emissions.atto,
-        "state": "reserved",
-        "reserved_us": request.now_us,
-    }
+    return current_of((await connection.execute(query)).mappings().all())
 
 
 async def _explain_no_rejection(connection: AsyncConnection, credential_id: str) -> None:

@@ -120,6 +120,7 @@ def invited(invitation: Invitation, jwk: JsonObject, key_uri: str, now_us: int) 
         pue=invitation.pue,
         pue_kind=invitation.pue_kind,
         pue_source=invitation.pue_source,
+        claims_profile=invitation.claims_profile,
         simulated=invitation.simulated,
         created_us=now_us,
     )

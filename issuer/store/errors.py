@@ -7,6 +7,7 @@
         ├── NotFoundError          no such row, or not of this tenant (404)
         ├── RevokedError           it was revoked, by itself or with its window's credential (410)
         ├── SuspendedError         it is suspended, by itself or with its window's credential (409)
+        ├── OutdatedError          another credential has come in its place meanwhile: build on that one (503)
         ├── InvitationSpentError   an enrolment token that was used or has expired (410)
         ├── CursorError            a cursor that we did not hand out (400)
         ├── UnstorableValueError   text or a number that the database cannot hold (400)
@@ -73,6 +74,14 @@ class SuspendedError(StoreError):
     name = "SUSPENDED"
     title = "It is suspended"
     status = 409
+
+
+class OutdatedError(StoreError):
+    """What was to be built rests on a window's credential that was superseded meanwhile; it can be built anew."""
+
+    name = "OVERLOADED"
+    title = "It was superseded meanwhile"
+    status = 503
 
 
 class InvitationSpentError(StoreError):

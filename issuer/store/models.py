@@ -24,7 +24,7 @@ METADATA = MetaData(
 
 
 _LIVE_WINDOW = "credential_type = 'GreenComputeWindowCredential' AND state <> 'rejected'"
-"""A window has one credential; ``window_id`` of another type says in which window its inference is."""
+_LIVE_SUCCESSOR = "supersedes <> '' AND state <> 'rejected'"
 
 
 class _Row(SQLModel):
@@ -106,6 +106,7 @@ class Node(_Row, table=True):
     chain_pcr: int | None = None
     chain_state: str | None = None
     refusal: str | None = None
+    claims_profile: str | None = None
 
 
 class EnrolmentToken(_Row, table=True):
@@ -126,6 +127,7 @@ class EnrolmentToken(_Row, table=True):
     expires_us: int = Field(sa_type=BigInteger)
     used_us: int | None = Field(default=None, sa_type=BigInteger)
     used_by_key_uri: str | None = None
+    claims_profile: str | None = None
 
 
 class ApiKey(_Row, table=True):
@@ -162,7 +164,11 @@ class StatusList(_Row, table=True):
 
 
 class StatusEntry(_Row, table=True):
-    """One index that was given out. Its primary key is what no two credentials can share; rows are never deleted."""
+    """One index that was given out. Its primary key is what no two credentials can share; rows are never deleted.
+
+    ``superseded_us``: revoked since another credential stands in its place, or will when it is asked for.
+    ``outdated_us``: its window's credential was superseded while this one was suspended or revoked by itself.
+    """
 
     __tablename__ = "status_entry"
     __table_args__ = (
@@ -180,12 +186,21 @@ class StatusEntry(_Row, table=True):
             sqlite_where=text("suspended_us IS NOT NULL"),
             postgresql_where=text("suspended_us IS NOT NULL"),
         ),
+        Index(
+            "ix_status_entry_outdated",
+            "list_id",
+            "idx",
+            sqlite_where=text("outdated_us IS NOT NULL"),
+            postgresql_where=text("outdated_us IS NOT NULL"),
+        ),
     )
     list_id: str = Field(primary_key=True, foreign_key="status_list.id")
     idx: int = Field(primary_key=True)
     credential_id: str = Field(unique=True)
     revoked_us: int | None = Field(default=None, sa_type=BigInteger)
     suspended_us: int | None = Field(default=None, sa_type=BigInteger)
+    superseded_us: int | None = Field(default=None, sa_type=BigInteger)
+    outdated_us: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Credential(_Row, table=True):
@@ -199,11 +214,13 @@ class Credential(_Row, table=True):
             "credential_type <> 'GreenComputeCredential' OR emission_factor_type IS NOT NULL",
             name="emission_factor_type",
         ),
-        # A rejected row stays as the record of the rejection and no longer holds the inference id.
+        # A rejected row stays as the record of the rejection and no longer holds the inference id. One is the first of
+        # its inference, and each may be followed by one: a chain, whose last issued link counts.
         Index(
             "ix_credential_inference",
             "tenant_id",
             "inference_id",
+            "supersedes",
             unique=True,
             sqlite_where=text("state <> 'rejected'"),
             postgresql_where=text("state <> 'rejected'"),
@@ -222,9 +239,17 @@ class Credential(_Row, table=True):
         Index(
             "ix_credential_window",
             "window_id",
+            "supersedes",
             unique=True,
             sqlite_where=text(_LIVE_WINDOW),
             postgresql_where=text(_LIVE_WINDOW),
+        ),
+        Index(
+            "ix_credential_supersedes",
+            "supersedes",
+            unique=True,
+            sqlite_where=text(_LIVE_SUCCESSOR),
+            postgresql_where=text(_LIVE_SUCCESSOR),
         ),
         # What was made from a window is revoked with it, and found beside it; by type, since it is up to 50,000.
         Index(
@@ -264,6 +289,7 @@ class Credential(_Row, table=True):
     issued_us: int | None = Field(default=None, sa_type=BigInteger)
     rejection: str | None = None
     window_id: int | None = Field(default=None, sa_type=BigInteger)
+    supersedes: str = ""
 
 
 class CredentialBytes(_Row, table=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select, update
 
@@ -48,6 +48,12 @@ class Nodes:
             found = (await connection.execute(query)).mappings().all()
         return tuple(read_record(NodeRecord, row) for row in found)
 
+    async def regions(self) -> tuple[str, ...]:
+        """Return the grid regions that active nodes are registered in, each once."""
+        query = select(NODE.c.grid_region).where(NODE.c.state == "active").distinct().order_by(NODE.c.grid_region)
+        async with self._database.read() as connection:
+            return tuple((await connection.execute(query)).scalars())
+
     async def node_key(self, thumbprint_uri: str) -> JsonObject | None:
         """Return the public JWK with this thumbprint URI, of a revoked node too, or None."""
         async with self._database.read() as connection:
@@ -83,6 +89,28 @@ class Nodes:
                 connection, at_us=now_us, actor=actor, action="accept-gap", target=node_id, detail=detail
             )
         return gap
+
+    async def change(
+        self, node_id: str, decide: Callable[[NodeRecord], dict[str, Any]], *, actor: str, now_us: int
+    ) -> dict[str, Any]:
+        """Return the columns that ``decide`` gives for the node and that differ, stored and logged in one transaction.
+
+        Nothing is logged where none differs. Raises NotFoundError, and what ``decide`` raises.
+        """
+        async with self._database.write() as connection:
+            query = select(NODE).where(NODE.c.id == node_id).with_for_update()
+            row = (await connection.execute(query)).mappings().first()
+            if row is None:
+                raise _unknown(node_id)
+            wanted = decide(read_record(NodeRecord, row))
+            changed = {name: value for name, value in wanted.items() if row[name] != value}
+            if changed:
+                await connection.execute(update(NODE).where(NODE.c.id == node_id).values(**changed))
+                detail = "; ".join(f"{name}: {row[name]} -> {value}" for name, value in changed.items())
+                await append_entry(
+                    connection, at_us=now_us, actor=actor, action="update-node", target=node_id, detail=detail
+                )
+        return changed
 
     async def set_region(self, node_id: str, grid_region: str) -> None:
         """Change the node's grid region from now on. Raises NotFoundError."""

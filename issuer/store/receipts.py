@@ -5,14 +5,29 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from issuer.store.database import Database
-from issuer.store.window_models import RECEIPT, RECEIPT_BODY
+from issuer.store.models import CREDENTIAL
+from issuer.store.window_models import CREDENTIAL_RECEIPT, RECEIPT, RECEIPT_BODY
 
 
 class Receipts:
-    """The receipts, each by the leaf hash of its record."""
+    """The receipts, each by the credential that it belongs to.
+
+    By the leaf hash alone they are found for older credentials, whose evidence names no more. There the first one stands:
+    another tenant's node may have put the same record into a window of its own.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def of_credential(self, credential_id: str, record_digest: str) -> bytes | None:
+        """Return the receipt that belongs to a credential, if its record has this leaf hash; else None."""
+        query = (
+            select(CREDENTIAL_RECEIPT.c.body)
+            .join(CREDENTIAL, CREDENTIAL.c.id == CREDENTIAL_RECEIPT.c.credential_id)
+            .where(CREDENTIAL.c.id == credential_id, CREDENTIAL.c.record_digest == record_digest)
+        )
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).scalar()
 
     async def body(self, record_digest: str) -> bytes | None:
         """Return a receipt as it was made; None where there is none, or none was kept (see ``place``)."""

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
+from issuer.store.amounts import Line
+from issuer.store.grid_records import ProvisionalClaim
 from schemas.strict_json import JsonObject
 
 KeyState: TypeAlias = Literal["active", "retired", "revoked"]
@@ -65,7 +67,7 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     Of a node whose key lives in a TPM besides: ``attestation`` (what its TPM is), ``ek_digest``, ``ak`` (TPMT_PUBLIC),
     ``ak_digest``, the digest of its enrolment record, and the register that chains its windows. ``chain_state`` is
     verifier.attestation.chain_state.ChainState as JSON, None before the first window; ``refusal`` the newest window
-    that did not follow (JSON).
+    that did not follow (JSON). ``claims_profile`` is issuer.claims.profile.ClaimsProfile (JSON).
     """
 
     id: str
@@ -78,6 +80,7 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     pue: str | None = None
     pue_kind: str | None = None
     pue_source: str | None = None
+    claims_profile: str | None = None
     simulated: bool = False
     state: NodeState = "active"
     created_us: int = 0
@@ -103,6 +106,7 @@ class Invitation(Struct, frozen=True, kw_only=True):
     pue: str | None = None
     pue_kind: str | None = None
     pue_source: str | None = None
+    claims_profile: str | None = None
     simulated: bool = False
     created_us: int = 0
     expires_us: int
@@ -127,7 +131,9 @@ class Reservation(Struct, frozen=True, kw_only=True):
     telemetry record as the credential's evidence names them, ``record_digest`` their digest.
     ``emission_factor_type`` may be absent only where there are no emissions: in other credential types.
     ``window_id`` is the window of a window's credential, or the one that has the inference, with its ``record_index`` and
-    the record's ``receipt``.
+    the record's ``receipt`` and, where it has to be the one that counts, the id of the window's credential. ``supersedes``
+    is the id of the credential in whose place it comes, empty for none. ``attachments`` is further evidence that the document names, each by its digest;
+    ``provisional`` what it takes to choose its carbon intensity again.
     """
 
     issuer_slug: str
@@ -150,6 +156,10 @@ class Reservation(Struct, frozen=True, kw_only=True):
     window_id: int | None = None
     record_index: int | None = None
     receipt: bytes | None = None
+    supersedes: str = ""
+    window_credential: str | None = None
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+    provisional: ProvisionalClaim | None = None
 
 
 class Reserved(Struct, frozen=True, kw_only=True):
@@ -171,7 +181,11 @@ class Reserved(Struct, frozen=True, kw_only=True):
 
 
 class StoredCredential(Struct, frozen=True, kw_only=True):
-    """A credential row with its bytes and its status. ``unsecured`` is emptied once ``document`` is there."""
+    """A credential row with its bytes and its status. ``unsecured`` is emptied once ``document`` is there.
+
+    ``supersedes`` is the id of the one before it, if any; ``superseded_us``: it is revoked since, as another stands or
+    will stand in its place; ``outdated_us``: its window's was superseded while it was suspended or revoked itself.
+    """
 
     id: str
     issuer_slug: str
@@ -200,6 +214,18 @@ class StoredCredential(Struct, frozen=True, kw_only=True):
     unsecured: bytes
     document: bytes | None
     window_id: int | None = None
+    supersedes: str = ""
+    superseded_us: int | None = None
+    outdated_us: int | None = None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another one is to be made in its place when it is asked for: its window has another credential by now.
+
+        What was revoked or suspended by itself stays so.
+        """
+        withdrawn = self.revoked_us is not None or self.suspended_us is not None
+        return self.superseded_us is not None or (self.outdated_us is not None and not withdrawn)
 
 
 class Page(NamedTuple):
@@ -213,12 +239,13 @@ class Sum(Struct, frozen=True, kw_only=True):
     """Exact sums over issued credentials.
 
     Emissions by direct and by lifecycle factors do not compare, so each kind has a sum of its own; a kind that
-    no credential has is absent.
+    no credential has is absent. ``lines`` are what it was summed from, by all that does not compare.
     """
 
     count: int = 0
     energy_kwh: Decimal = Decimal(0)
     emissions_gco2e: Mapping[EmissionFactorType, Decimal] = field(default_factory=dict)
+    lines: tuple[Line, ...] = ()
 
 
 class Totals(Struct, frozen=True, kw_only=True):
@@ -267,6 +294,7 @@ class StatusEntryRecord(Struct, frozen=True, kw_only=True):
     index: int
     revoked_us: int | None
     suspended_us: int | None
+    superseded_us: int | None = None
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):

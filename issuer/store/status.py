@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Update, select, update
 
 from issuer.store.database import AsyncConnection, Database
-from issuer.store.errors import AlreadyRevokedError, NotFoundError, RevokedError, SuspendedError
+from issuer.store.errors import AlreadyRevokedError, NotFoundError, OutdatedError, RevokedError, SuspendedError
 from issuer.store.log import append_entry
 from issuer.store.models import CREDENTIAL, STATUS_ENTRY, STATUS_LIST
 from issuer.store.records import Purpose, StatusEntryRecord, StatusListRecord, StatusSnapshot
 from issuer.store.rows import read_record
-from issuer.store.selections import MEASURED_TYPE, WINDOW_TYPE
+from issuer.store.selections import MEASURED_TYPE, WINDOW_TYPE, select_current_of_window, select_successor
 from schemas import bitstring
 
 _ENTRY = STATUS_ENTRY.c
@@ -30,7 +30,10 @@ class Status:
         self._database = database
 
     async def revoke(self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None) -> bool:
-        """Revoke a credential for good. Return whether it was not revoked before. Raises NotFoundError."""
+        """Revoke a credential for good. Return whether it was not revoked before.
+
+        Raises NotFoundError, and AlreadyRevokedError for one that was superseded: the one in its place is meant.
+        """
         async with self._database.write() as connection:
             entry = await _entry(connection, credential_id, tenant_id)
             change = _at(entry).where(_ENTRY.revoked_us.is_(None)).values(revoked_us=now_us)
@@ -38,6 +41,8 @@ class Status:
             if changed:
                 carried = await _carry(connection, entry, _ENTRY.revoked_us.is_(None), revoked_us=now_us)
                 await _record(connection, entry, "revoke", carried, actor=actor, reason=reason, now_us=now_us)
+            else:
+                await _refuse_superseded(connection, credential_id)
         return changed
 
     async def suspend(self, credential_id: str, reason: str, actor: str, now_us: int, *, tenant_id: str | None) -> bool:
@@ -91,6 +96,7 @@ class Status:
             index=found.idx,
             revoked_us=found.revoked_us,
             suspended_us=found.suspended_us,
+            superseded_us=found.superseded_us,
         )
 
     async def lists(self, issuer_slug: str) -> tuple[StatusListRecord, ...]:
@@ -143,29 +149,22 @@ async def count_change(connection: AsyncConnection, list_id: str, now_us: int) -
     await connection.execute(change.values(version=_LIST.version + 1, changed_us=now_us))
 
 
-async def check_window(connection: AsyncConnection, window_id: int) -> None:
+async def check_window(connection: AsyncConnection, window_id: int, named: str | None = None) -> None:
     """Return if the credential of a window is valid, which then stays so until the caller's transaction ends.
 
     To be called before the transaction locks anything else of a status list: who revokes a window's credential locks
-    that first. Raises RevokedError, SuspendedError, and NotFoundError where the window has none.
+    that first. Raises RevokedError, SuspendedError, NotFoundError where the window has none, and OutdatedError where
+    it is another one than ``named`` by now.
     """
-    query = (
-        select(CREDENTIAL.c.id, _ENTRY.revoked_us, _ENTRY.suspended_us)
-        .join(STATUS_ENTRY, _ENTRY.credential_id == CREDENTIAL.c.id)
-        .where(
-            CREDENTIAL.c.window_id == window_id,
-            CREDENTIAL.c.credential_type == WINDOW_TYPE,
-            CREDENTIAL.c.state != "rejected",
-        )
-        .with_for_update(read=True, of=STATUS_ENTRY)
-    )
-    row = (await connection.execute(query)).first()
+    row = await select_current_of_window(connection, window_id, keep=True)
     if row is None:
         raise NotFoundError("the window has no credential")
-    if row.revoked_us is not None:
-        raise RevokedError(f"the credential of its window, {row.id}, was revoked, and so is whatever rests on it")
-    if row.suspended_us is not None:
-        raise SuspendedError(f"the credential of its window, {row.id}, is suspended; reinstate that one first")
+    if named is not None and (row["id"] != named or row["superseded_us"] is not None):
+        raise OutdatedError(f"the credential of its window, {named}, was superseded meanwhile; ask again")
+    if row["revoked_us"] is not None:
+        raise RevokedError(f"the credential of its window, {row['id']}, was revoked, and so is whatever rests on it")
+    if row["suspended_us"] is not None:
+        raise SuspendedError(f"the credential of its window, {row['id']}, is suspended; reinstate that one first")
 
 
 async def _carry(
@@ -224,7 +223,19 @@ async def _entry(connection: AsyncConnection, credential_id: str, tenant_id: str
     return row
 
 
+async def _refuse_superseded(connection: AsyncConnection, credential_id: str) -> None:
+    query = select(_ENTRY.superseded_us).where(_ENTRY.credential_id == credential_id)
+    if (await connection.execute(query)).scalar() is None:
+        return
+    successor = await select_successor(connection, credential_id)
+    by = "with its window's; ask for the inference's certificate" if successor is None else f"by {successor}"
+    raise AlreadyRevokedError(
+        f"the credential was superseded {by}: what is to happen to its claim happens to the new one"
+    )
+
+
 async def _refuse_revoked(connection: AsyncConnection, credential_id: str) -> None:
+    await _refuse_superseded(connection, credential_id)
     query = select(_ENTRY.revoked_us).where(_ENTRY.credential_id == credential_id)
     if (await connection.execute(query)).scalar() is not None:
         raise AlreadyRevokedError

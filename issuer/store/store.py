@@ -11,13 +11,17 @@ from issuer.store.api_keys import ApiKeys
 from issuer.store.credentials import Credentials
 from issuer.store.database import BUSY_TIMEOUT_S, Database, Randomness
 from issuer.store.enrolments import Enrolments
+from issuer.store.grid import Grid
+from issuer.store.grid_feeds import GridFeeds, Leases
 from issuer.store.issuers import Issuers
 from issuer.store.keys import Keys
 from issuer.store.log import Log
 from issuer.store.migrate import check_version, current_revision, upgrade
 from issuer.store.models import ISSUER
 from issuer.store.nodes import Nodes
+from issuer.store.provisional import ProvisionalClaims
 from issuer.store.receipts import Receipts
+from issuer.store.reports import Reports
 from issuer.store.status import Status
 from issuer.store.status_lists import StatusLists
 from issuer.store.tenants import Tenants
@@ -52,6 +56,11 @@ class Store:
         self.tpms = Tpms(database)
         self.status = Status(database)
         self.log = Log(database)
+        self.grid = Grid(database)
+        self.grid_feeds = GridFeeds(database)
+        self.leases = Leases(database)
+        self.provisional = ProvisionalClaims(database)
+        self.reports = Reports(database)
 
     @classmethod
     def open(

@@ -4,138 +4,176 @@ An inference that was posted counts by its credential. One of a window counts by
 has a credential of its own, and never by both. Its status is that of its own credential where it has one, else that of
 its window's (issuer.windows.export has the same rule): where the two differ, it moves from one sum to the other.
 What a window measured that belongs to no record (idle, unattributed) is in no inference and so in no sum.
+
+Of credentials that superseded each other the last one counts: a window by the shares of its current credential. An
+inference whose own credential is outdated (it was suspended or revoked when its window's was superseded) counts by what
+that one says; the window's share has it under another intensity, and so it is taken out of there as that has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import BigInteger, Row, Select, String, bindparam, literal, select, union
 
+from issuer.store.amounts import FIGURES, MAYBE, Amounts, Key, Line, add, decimal_of, nothing, number_of, part_within
 from issuer.store.database import AsyncConnection
-from issuer.store.figures import Parts, value_of
-from issuer.store.models import CREDENTIAL, STATUS_ENTRY
 from issuer.store.records import Sum, Totals
-from issuer.store.selections import MEASURED_TYPE, WINDOW_TYPE, Selection
-from issuer.store.window_models import WINDOW_SHARE
+from issuer.store.report_models import COUNTS, PARTS
+from issuer.store.selections import Selection
+from issuer.store.sum_queries import (
+    COUNTED,
+    KEYS,
+    WHOSE,
+    Ended,
+    Overlapping,
+    When,
+    moved,
+    outdated,
+    posted,
+    summed,
+    windowed,
+)
+from issuer.store.window_models import REISSUED_SHARE, WINDOW_SHARE
 from schemas import decimals
 
-_ROW = CREDENTIAL.c
-_PARTS: Final = ("units", "nano", "atto")
+KINDS: Final = ("measured", "simulated", "suspended", "revoked")
+_ROWS_AT_ONCE: Final = 500
+_NANO: Final = 10**9
+
+
+class Counted(NamedTuple):
+    """A credential by which a sum came about; ``taken_off``: a single one of an inference that counts elsewhere."""
+
+    key: Key
+    credential_id: str
+    taken_off: bool
 
 
 async def sum_totals(connection: AsyncConnection, selection: Selection) -> Totals:
     """Return the sums of a selection, each credential in exactly one of the four."""
-    revoked = STATUS_ENTRY.c.revoked_us.is_not(None).label("revoked")
-    suspended = STATUS_ENTRY.c.suspended_us.is_not(None).label("suspended")
-    query = (
-        select(
-            revoked,
-            suspended,
-            _ROW.simulated,
-            _ROW.emission_factor_type,
-            func.count().label("number"),
-            *(
-                func.sum(_ROW[f"{figure}_{part}"]).label(f"{figure}_{part}")
-                for figure in ("energy", "emissions")
-                for part in _PARTS
-            ),
-        )
-        .join(STATUS_ENTRY, (STATUS_ENTRY.c.list_id == _ROW.list_id) & (STATUS_ENTRY.c.idx == _ROW.idx))
-        .where(*selection.conditions(), _ROW.credential_type == MEASURED_TYPE, _ROW.window_id.is_(None))
-        .group_by(revoked, suspended, _ROW.simulated, _ROW.emission_factor_type)
-    )
-    sums = {"measured": Sum(), "simulated": Sum(), "suspended": Sum(), "revoked": Sum()}
-    for row in await connection.execute(query):
-        kind = _kind(row)
-        sums[kind] = _plus(sums[kind], row)
-    for row in await connection.execute(_windowed(selection)):
-        kind = _kind(row)
-        sums[kind] = _plus(sums[kind], row)
-    for row in await connection.execute(_moved(selection)):
-        counted = _named(row.simulated, revoked=row.window_revoked, suspended=row.window_suspended)
-        sums[counted] = _minus(sums[counted], row)
-        sums[_kind(row)] = _plus(sums[_kind(row)], row)
-    return Totals(**sums)
+    lines = await sum_lines(connection, selection, Ended(selection.since_us, selection.until_us))
+    return Totals(**{kind: _sum([line for line in lines if line.key.kind == kind]) for kind in KINDS})
 
 
-def _windowed(selection: Selection) -> Select[Any]:
-    """Select the shares of windows, by the status of the window's credential."""
-    share = WINDOW_SHARE.c
-    revoked = STATUS_ENTRY.c.revoked_us.is_not(None).label("revoked")
-    suspended = STATUS_ENTRY.c.suspended_us.is_not(None).label("suspended")
-    conditions: list[ColumnElement[bool]] = [_ROW.state == "issued", _ROW.credential_type == WINDOW_TYPE]
-    for column, value in ((share.tenant_id, selection.tenant_id), (share.model_id, selection.model_id)):
-        if value is not None:
-            conditions.append(column == value)
-    if selection.since_us is not None:
-        conditions.append(share.end_us >= selection.since_us)
-    if selection.until_us is not None:
-        conditions.append(share.end_us < selection.until_us)
-    # SQLite keeps a truth as 0 or 1, and so do shares in both databases.
-    groups = (revoked, suspended, share.simulated, share.emission_factor_type)
-    return (
-        select(
-            *groups,
-            func.sum(share["count"]).label("number"),
-            *(
-                func.sum(share[f"{figure}_{part}"]).label(f"{figure}_{part}")
-                for figure in ("energy", "emissions")
-                for part in _PARTS
-            ),
-        )
-        .join(CREDENTIAL, _ROW.window_id == share.window_id)
-        .join(STATUS_ENTRY, (STATUS_ENTRY.c.list_id == _ROW.list_id) & (STATUS_ENTRY.c.idx == _ROW.idx))
-        .where(*conditions)
-        .group_by(*groups)
-    )
+async def sum_lines(
+    connection: AsyncConnection, selection: Selection, when: When, per: tuple[str, ...] = ()
+) -> list[Line]:
+    """Return the sums of a selection by all that is never summed together, and by ``per`` (of WHOSE) besides."""
+    queries, values = _queries(_shape(selection, when), per), _values(selection, when)
+    sums: dict[Key, Amounts] = {}
+    taken_off: dict[tuple[Key, str], Amounts] = {}
+    for query in queries.singles:
+        async for row in _rows(connection, query, values):
+            add(sums.setdefault(_key(row, per), nothing()), _within(row, _amounts(row), when))
+            add(taken_off.setdefault((_counted_key(row, per), row.split_id), nothing()), _as_counted(row))
+    for query in queries.plain:
+        async for row in _rows(connection, query, values):
+            key, amounts = _key(row, per), _amounts(row)
+            # Before it is split: a part of a difference is no difference of parts, by a last digit.
+            if row.split_id and (key, row.split_id) in taken_off:
+                add(amounts, taken_off.pop((key, row.split_id)), -1)
+            add(sums.setdefault(key, nothing()), _within(row, amounts, when))
+    for (key, _), amounts in taken_off.items():
+        add(sums.setdefault(key, nothing()), amounts, -1)
+    # Where all of them moved on, a margin is left, which is of nothing.
+    return [Line(key, amounts) for key, amounts in sums.items() if amounts["count"] or amounts["energy"]]
 
 
-def _moved(selection: Selection) -> Select[Any]:
-    """Select the credentials of windows' inferences whose status is not that of their window's."""
-    own_status = STATUS_ENTRY.c
-    window, window_status = CREDENTIAL.alias("of_window"), STATUS_ENTRY.alias("status_of_window")
-    revoked = own_status.revoked_us.is_not(None).label("revoked")
-    suspended = own_status.suspended_us.is_not(None).label("suspended")
-    window_revoked = window_status.c.revoked_us.is_not(None).label("window_revoked")
-    window_suspended = window_status.c.suspended_us.is_not(None).label("window_suspended")
-    groups = (revoked, suspended, window_revoked, window_suspended, _ROW.simulated, _ROW.emission_factor_type)
-    since_us, until_us = selection.since_us, selection.until_us
-    ended = [] if since_us is None else [window.c.period_end_us >= since_us]
-    ended += [] if until_us is None else [window.c.period_end_us < until_us]
-    whose = selection._replace(since_us=None, until_us=None)
-    return (
-        select(
-            *groups,
-            func.count().label("number"),
-            *(
-                func.sum(_ROW[f"{figure}_{part}"]).label(f"{figure}_{part}")
-                for figure in ("energy", "emissions")
-                for part in _PARTS
-            ),
-        )
-        .join(STATUS_ENTRY, (own_status.list_id == _ROW.list_id) & (own_status.idx == _ROW.idx))
-        .join(window, (window.c.window_id == _ROW.window_id) & (window.c.credential_type == WINDOW_TYPE))
-        .join(window_status, (window_status.c.list_id == window.c.list_id) & (window_status.c.idx == window.c.idx))
-        .where(
-            *whose.conditions(),
-            _ROW.credential_type == MEASURED_TYPE,
-            # Whatever befell the window's befell its own too (issuer.store.status), so only these can differ.
-            or_(own_status.revoked_us.is_not(None), own_status.suspended_us.is_not(None)),
-            or_(revoked != window_revoked, suspended != window_suspended),
-            window.c.state == "issued",
-            *ended,
-        )
-        .group_by(*groups)
+async def counted_credentials(
+    connection: AsyncConnection, selection: Selection, when: Overlapping, per: tuple[str, ...] = ()
+) -> AsyncIterator[Counted]:
+    """Yield by which credentials sum_lines comes about, in the order of their ids, each once for every sum it is in."""
+    query = _queries(_shape(selection, when), per).credentials
+    async for row in _rows(connection, query, _values(selection, when)):
+        yield Counted(_key(row, per), row.id, bool(row.taken_off))
+
+
+class _Queries(NamedTuple):
+    """What is asked: sums, sums of singles that count elsewhere than their window's shares have them, and ids."""
+
+    plain: tuple[Select[Any], ...]
+    singles: tuple[Select[Any], ...]
+    credentials: Select[Any]
+
+
+def _shape(selection: Selection, when: When) -> tuple[bool, ...]:
+    """Return which values there are: queries of one shape differ in these alone."""
+    named = (selection.tenant_id, selection.model_id, selection.node_id)
+    return isinstance(when, Overlapping), *(value is not None for value in (*named, *when))
+
+
+@lru_cache(maxsize=128)
+def _queries(shape: tuple[bool, ...], per: tuple[str, ...]) -> _Queries:
+    # Put together once: that takes some 40 ms, and a report asks hundreds of times.
+    is_overlapping, *given = shape
+    names = (*WHOSE, "start_us", "end_us")
+    types: tuple[Any, ...] = (String, String, String, BigInteger, BigInteger)
+    values: list[Any] = [
+        bindparam(f"asked_{name}", type_=kind) if is_given else None
+        for name, kind, is_given in zip(names, types, given, strict=True)
+    ]
+    tenant, model, node, start_us, end_us = values
+    selection = Selection(tenant, model_id=model, node_id=node)
+    when: When = Overlapping(start_us, end_us) if is_overlapping else Ended(start_us, end_us)
+    plain = (posted(selection, when), *(windowed(selection, when, one) for one in (WINDOW_SHARE, REISSUED_SHARE)))
+    singles = (moved(selection, when), outdated(selection, when))
+    named = [*(_named(units, per) for units in (*plain, *singles))]
+    every = union(*named, *(_named(units, per, taken_off=True) for units in singles)).subquery()
+    return _Queries(
+        tuple(summed(units, (*KEYS, *per)) for units in plain),
+        tuple(summed(units, (*KEYS, *COUNTED, "counted_intensity", *per)) for units in singles),
+        select(every).order_by(every.c.id, every.c.taken_off),
     )
 
 
-def _kind(row: Row[Any]) -> str:
-    return _named(row.simulated, revoked=row.revoked, suspended=row.suspended)
+def _values(selection: Selection, when: When) -> dict[str, object]:
+    given = (selection.tenant_id, selection.model_id, selection.node_id, *when)
+    names = (*WHOSE, "start_us", "end_us")
+    return {f"asked_{name}": value for name, value in zip(names, given, strict=True) if value is not None}
 
 
-def _named(simulated: Any, *, revoked: Any, suspended: Any) -> str:
+async def _rows(connection: AsyncConnection, query: Select[Any], values: dict[str, object]) -> AsyncIterator[Row[Any]]:
+    """Yield rows some at a time: others get on meanwhile, however many reach beyond a period."""
+    options = {"yield_per": _ROWS_AT_ONCE}
+    async with connection.stream(query, values, execution_options=options) as result:
+        async for rows in result.partitions():
+            for row in rows:
+                yield row
+
+
+def _within(row: Row[Any], amounts: Amounts, when: When) -> Amounts:
+    if not row.split_id or isinstance(when, Ended):
+        return amounts
+    return part_within(amounts, (int(row.start_us), int(row.end_us)), when.start_us, when.end_us)
+
+
+def _named(units: Select[Any], per: Sequence[str], *, taken_off: bool = False) -> Select[Any]:
+    row = units.subquery().c
+    counted = {name.removeprefix("counted_"): row[name] for name in COUNTED} if taken_off else {}
+    keys = [counted.get(name, row[name]).label(name) for name in KEYS]
+    return select(*keys, *(row[name] for name in per), row.id, literal(int(taken_off)).label("taken_off"))
+
+
+def _key(row: Row[Any], per: Sequence[str]) -> Key:
+    kind = _kind(row.simulated, revoked=row.revoked, suspended=row.suspended)
+    return Key(kind, row.factor_type, row.assurance, row.basis, row.attribution, **_whose(row, per))
+
+
+def _counted_key(row: Row[Any], per: Sequence[str]) -> Key:
+    kind = _kind(row.simulated, revoked=row.counted_revoked, suspended=row.counted_suspended)
+    basis, attribution = row.counted_basis, row.counted_attribution
+    return Key(kind, row.counted_factor_type, row.assurance, basis, attribution, **_whose(row, per))
+
+
+def _whose(row: Row[Any], per: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in WHOSE if name in per}
+
+
+def _kind(simulated: Any, *, revoked: Any, suspended: Any) -> str:
     if revoked:
         return "revoked"
     if suspended:
@@ -143,27 +181,32 @@ def _named(simulated: Any, *, revoked: Any, suspended: Any) -> str:
     return "simulated" if simulated else "measured"
 
 
-def _plus(before: Sum, row: Row[Any]) -> Sum:
-    return _added(before, row, 1)
-
-
-def _minus(before: Sum, row: Row[Any]) -> Sum:
-    return _added(before, row, -1)
-
-
-def _added(before: Sum, row: Row[Any], sign: int) -> Sum:
-    kind, sign_of = row.emission_factor_type, Decimal(sign)
-    grams = decimals.multiply(_figure(row, "emissions"), sign_of)
-    return Sum(
-        count=before.count + sign * int(row.number),
-        energy_kwh=decimals.add(before.energy_kwh, decimals.multiply(_figure(row, "energy"), sign_of)),
-        emissions_gco2e={
-            **before.emissions_gco2e,
-            kind: decimals.add(before.emissions_gco2e.get(kind, Decimal(0)), grams),
-        },
-    )
-
-
-def _figure(row: Row[Any], figure: str) -> Decimal:
+def _amounts(row: Row[Any]) -> Amounts:
     # PostgreSQL sums 64-bit integers as numeric, which arrives as Decimal without a fraction.
-    return value_of(Parts(*(int(getattr(row, f"{figure}_{part}")) for part in _PARTS)))
+    found = {"count": int(row._mapping["count"])}  # noqa: SLF001 - a row's own ``count`` is a method of tuples
+    for figure in FIGURES:
+        units, nano, atto = (int(getattr(row, f"{figure}_{part}") or 0) for part in PARTS)
+        found[figure] = (units * _NANO + nano) * _NANO + atto
+    found |= {name: int(getattr(row, name) or 0) for name in COUNTS}
+    return found | {f"{name}_without": int(getattr(row, f"{name}_without")) for name in MAYBE}
+
+
+def _as_counted(row: Row[Any]) -> Amounts:
+    """Return what a row takes off: emissions as the window's share has them, and no margin, which is no sum of singles."""
+    amounts = _amounts(row) | {"margin": 0, "margin_without": 0}
+    if row.counted_intensity is None:
+        return amounts
+    energy = decimal_of(amounts["energy"])
+    return amounts | {"emissions": number_of(decimals.multiply(energy, decimals.parse(row.counted_intensity)))}
+
+
+def _sum(lines: Sequence[Line]) -> Sum:
+    grams: dict[str, int] = {}
+    for line in lines:
+        grams[line.key.factor_type] = grams.get(line.key.factor_type, 0) + line.amounts["emissions"]
+    return Sum(
+        count=sum(line.amounts["count"] for line in lines),
+        energy_kwh=decimals.add(Decimal(0), *(decimal_of(line.amounts["energy"]) for line in lines)),
+        emissions_gco2e={kind: decimal_of(number) for kind, number in grams.items()},  # type: ignore[misc]  # of two words
+        lines=tuple(lines),
+    )

@@ -23,6 +23,9 @@ _ROOT = TPM_ROOT.c
 _CHALLENGE = TPM_CHALLENGE.c
 _KEPT_US = 3_600_000_000
 
+MAX_OPEN = 4
+"""Challenges of one token at once: an agent asks again where an answer was lost."""
+
 
 class StoredCertificate(Struct, frozen=True, kw_only=True):
     """A certificate (DER) by its SHA-256; ``root_class`` None: chains are built from it, and none ends there."""
@@ -89,12 +92,13 @@ class Tpms:
             raise InvitationSpentError("the enrolment token was used or has expired; ask for a new one")
         return read_record(Invitation, row)
 
-    async def enrolled(self, token_sha256: bytes) -> NodeRecord | None:
-        """Return the node that has its present key by this token, or None: the token is open, unknown, or long past."""
+    async def enrolled(self, token_sha256: bytes, used_since_us: int) -> NodeRecord | None:
+        """Return the node that has its present key by this token, used at ``used_since_us`` or later; else None."""
         token = ENROLMENT_TOKEN.c
         query = select(NODE).join(ENROLMENT_TOKEN, token.used_by_key_uri == NODE.c.key_uri)
         async with self._database.read() as connection:
-            row = (await connection.execute(query.where(token.token_sha256 == token_sha256))).mappings().first()
+            recent = (token.token_sha256 == token_sha256, token.used_us >= used_since_us)
+            row = (await connection.execute(query.where(*recent))).mappings().first()
         return None if row is None else read_record(NodeRecord, row)
 
     async def node_of(self, ek_digest: str) -> NodeRecord | None:
@@ -104,9 +108,15 @@ class Tpms:
         return None if row is None else read_record(NodeRecord, row)
 
     async def begin(self, challenge: StoredChallenge, now_us: int) -> None:
-        """Remember a challenge; those that ended an hour ago are forgotten."""
+        """Remember a challenge; those that ended an hour ago are forgotten, and of the same token all but the newest few."""
+        others = select(_CHALLENGE.id).where(_CHALLENGE.token_sha256 == challenge.token_sha256)
+        newest_first = others.order_by(_CHALLENGE.used_us.is_not(None), _CHALLENGE.expires_us.desc(), _CHALLENGE.id)
         async with self._database.write() as connection:
             await connection.execute(delete(TPM_CHALLENGE).where(_CHALLENGE.expires_us < now_us - _KEPT_US))
+            of_token = (await connection.execute(newest_first)).scalars().all()
+            too_many = of_token[MAX_OPEN - 1 :]
+            if too_many:
+                await connection.execute(delete(TPM_CHALLENGE).where(_CHALLENGE.id.in_(too_many)))
             await connection.execute(TPM_CHALLENGE.insert().values(used_us=None, **msgspec.structs.asdict(challenge)))
 
     async def answer(self, challenge_id: str, secret_sha256: bytes, now_us: int) -> StoredChallenge | None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from issuer.store.models import METADATA
+from issuer.store.report_models import further_columns
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
@@ -79,6 +80,7 @@ WINDOW_SHARE: Final = Table(
     _text("emission_factor_type"),
     Column("simulated", Integer, nullable=False),
     *(_big(f"{figure}_{part}") for figure in ("energy", "emissions") for part in ("units", "nano", "atto")),
+    *further_columns(),
     ForeignKeyConstraint(["window_id"], ["telemetry_window.id"]),
     PrimaryKeyConstraint("window_id", "tenant_id", "model_id"),
     Index("ix_window_share_tenant_id_end_us", "tenant_id", "end_us"),
@@ -133,6 +135,37 @@ NONCE: Final = Table(
 ``given_with`` is the digest of the window whose answer had it; NULL where it was given by itself or with an enrolment.
 """
 
+REISSUED_SHARE: Final = Table(
+    "reissued_share",
+    METADATA,
+    _text("credential_id"),
+    _text("tenant_id"),
+    _text("model_id"),
+    _big("window_id"),
+    _big("end_us"),
+    _big("count"),
+    _text("emission_factor_type"),
+    _text("gco2e_per_kwh"),
+    Column("simulated", Integer, nullable=False),
+    *(_big(f"{figure}_{part}") for figure in ("energy", "emissions") for part in ("units", "nano", "atto")),
+    *further_columns(),
+    ForeignKeyConstraint(["credential_id"], ["credential.id"]),
+    PrimaryKeyConstraint("credential_id", "tenant_id", "model_id"),
+    Index("ix_reissued_share_tenant_id_end_us", "tenant_id", "end_us"),
+    sqlite_with_rowid=False,
+)
+"""The shares of a window by a later credential of it, which has another intensity: ``window_share`` is by the first one."""
+
+CREDENTIAL_RECEIPT: Final = Table(
+    "credential_receipt",
+    METADATA,
+    _text("credential_id"),
+    _bytes("body"),
+    PrimaryKeyConstraint("credential_id"),
+    ForeignKeyConstraint(["credential_id"], ["credential.id"]),
+)
+"""The receipt (JCS) that belongs to a window's inference's credential: another's may have the same leaf hash."""
+
 RECEIPT: Final = Table(
     "receipt",
     METADATA,
@@ -142,7 +175,10 @@ RECEIPT: Final = Table(
     PrimaryKeyConstraint("record_digest"),
     ForeignKeyConstraint(["window_id"], ["telemetry_window.id"]),
 )
-"""Which record has this leaf hash, for those with a credential of their own: evidence that strangers ask for."""
+"""Which record has this leaf hash, for credentials whose evidence says no more of where their receipt is.
+
+None is added any more: a node of another tenant may have put the same record into a window of its own.
+"""
 
 RECEIPT_BODY: Final = Table(
     "receipt_body",

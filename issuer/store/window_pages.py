@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import func, select
 
 from issuer.store.database import AsyncConnection, Database
-from issuer.store.models import CREDENTIAL, CREDENTIAL_BYTES
+from issuer.store.models import CREDENTIAL, CREDENTIAL_BYTES, STATUS_ENTRY
 from issuer.store.rows import read_record
 from issuer.store.selections import WINDOW_TYPE
 from issuer.store.window_models import NONCE, WINDOW, WINDOW_SHARE
@@ -121,7 +121,10 @@ async def _documents(connection: AsyncConnection, ids: Sequence[int]) -> dict[in
     query = (
         select(column.window_id, CREDENTIAL_BYTES.c.document)
         .join(CREDENTIAL_BYTES, CREDENTIAL_BYTES.c.credential_id == column.id)
+        .join(STATUS_ENTRY, STATUS_ENTRY.c.credential_id == column.id)
         .where(column.window_id.in_(ids), column.credential_type == WINDOW_TYPE, column.state == "issued")
+        # Of those that superseded each other, the one that counts.
+        .where(STATUS_ENTRY.c.superseded_us.is_(None))
         # So that the index of living windows is used.
         .where(column.state != "rejected")
     )

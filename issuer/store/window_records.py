@@ -62,6 +62,18 @@ class TenantPlaces(Struct, frozen=True, kw_only=True):
     places: Sequence[Place]
 
 
+class ShareFurther(Struct, frozen=True, kw_only=True):
+    """What they have besides, as canonical decimals; None is not stated (issuer.store.report_models)."""
+
+    embodied: str | None = None
+    market: str | None = None
+    estimated: str | None = None
+    margin: str | None = None
+    requests: int | None = None
+    tokens: int | None = None
+    attribution: str | None = None
+
+
 class Share(Struct, frozen=True, kw_only=True):
     """What the inferences of one tenant and model have of a window, as canonical decimals."""
 
@@ -72,6 +84,7 @@ class Share(Struct, frozen=True, kw_only=True):
     operational_emissions_gco2e: str
     emission_factor_type: EmissionFactorType
     simulated: bool
+    further: ShareFurther = ShareFurther()
 
 
 class Settled(Struct, frozen=True, kw_only=True):

@@ -18,8 +18,9 @@ from issuer.store.nonces import give as give_nonces
 from issuer.store.nonces import given as nonces_given
 from issuer.store.nonces import use as use_nonce
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential
+from issuer.store.reported import further_of_share
 from issuer.store.rows import read_record
-from issuer.store.selections import select_singles
+from issuer.store.selections import WINDOW_TYPE, select_current_of_window, select_singles
 from issuer.store.window_models import INFERENCE, NODE_TENANT, WINDOW, WINDOW_SHARE
 from issuer.store.window_records import Place, Settled, StoredWindow, TenantPlaces, WindowEntry
 from verifier.attestation.freshness import IssuedNonce
@@ -165,6 +166,7 @@ class Windows:
                     "simulated": int(share.simulated),
                     **{f"energy_{name}": value for name, value in energy._asdict().items()},
                     **{f"emissions_{name}": value for name, value in emissions._asdict().items()},
+                    **further_of_share(share.further),
                 }
             )
         if rows:
@@ -245,11 +247,18 @@ class Windows:
             return await select_singles(connection, window_id)
 
     async def credential_id(self, window_id: int) -> str | None:
-        """Return the id of a window's credential, None where it was rejected."""
+        """Return the id of a window's credential that counts, None where it was rejected."""
+        async with self._database.read() as connection:
+            row = await select_current_of_window(connection, window_id)
+        return None if row is None else str(row["id"])
+
+    async def first_credential_id(self, window_id: int) -> str | None:
+        """Return the id of a window's first credential, whichever counts now; None where it was rejected."""
         query = select(CREDENTIAL.c.id).where(
             CREDENTIAL.c.window_id == window_id,
-            CREDENTIAL.c.credential_type == "GreenComputeWindowCredential",
+            CREDENTIAL.c.credential_type == WINDOW_TYPE,
             CREDENTIAL.c.state != "rejected",
+            CREDENTIAL.c.supersedes == "",
         )
         async with self._database.read() as connection:
             return (await connection.execute(query)).scalar()

@@ -79,7 +79,8 @@ def follow(
         step = chain.advance(before.state, window, now_us=now_us, received_us=now_us, max_power_w=node.tdp_w)
     except ClockDriftError as error:
         raise ClockDriftError(f"{error.detail}; {DRIFT_ADVICE} {node.id}") from error
-    return step.state, [*before.flags, *told, *step.flags]
+    # The opening's quote and the window's own may say the same, of an unsafe clock for one.
+    return step.state, [*dict.fromkeys((*before.flags, *told, *step.flags))]
 
 
 def check_age(header: WindowHeader, now_us: int) -> None:

@@ -14,7 +14,9 @@ from typing import Final
 
 from issuer import credential
 from issuer.addresses import Addresses
-from issuer.carbon.window import Boundaries, WindowClaim, boundaries_of
+from issuer.carbon.account import Further
+from issuer.carbon.window import Boundaries, WindowClaim, boundaries_of, further_of_record
+from issuer.claims.market import MarginalFactor
 from issuer.credential import Assignment
 from issuer.errors import ImplausibleClaimError
 from issuer.store.records import EmissionFactorType
@@ -24,6 +26,7 @@ from schemas.credential import decode
 from schemas.lexical import IRI
 from schemas.profile import CREDENTIAL_TYPE, SIMULATED_TYPE, SOFTWARE_SIGNATURE, TPM_QUOTE, WINDOW_TYPE
 from schemas.strict_json import Json, JsonObject
+from schemas.terms import METHODS
 from schemas.window_header import WindowHeader
 from schemas.window_record import WindowRecord
 from verifier.attestation import software
@@ -106,10 +109,12 @@ def build_window(  # noqa: PLR0917 - the parts of one document
         **_boundaries(claim.boundaries),
         **credential.facility_claims(claim.facility, claim.energy_kwh),
         **credential.carbon_claims(claim.grid, claim.operational_emissions_gco2e),
+        **credential.emission_claims(claim.further, claim.energy_kwh),
         "measurementMethod": _method(header, signed_by),
         "assurance": signed_by.assurance,
         "measurementCoverage": coverage(header),
         "largestGapSeconds": seconds(header.largest_gap_us),
+        **credential.budget_claims(claim.further),
         **counts,
         "windowSequence": str(header.sequence),
         "bootEpoch": header.boot_epoch,
@@ -154,10 +159,16 @@ class RecordFigures:
     energy_kwh: Decimal
     operational_emissions_gco2e: Decimal
     emission_factor_type: EmissionFactorType
+    further: Further
 
 
-def figures_of(record: WindowRecord, window: WindowOfRecord) -> RecordFigures:
-    """Return what a record used, under the PUE and intensity that its window's credential claims."""
+def figures_of(
+    record: WindowRecord, window: WindowOfRecord, *, reserved_us: int = 0, marginal: MarginalFactor | None = None
+) -> RecordFigures:
+    """Return what a record used, under the PUE, intensity and further factors that its window's credential claims.
+
+    ``reserved_us`` is the sum of the durations of all its window's records; only a marginal factor is not the window's.
+    """
     claims = window.claims
     boundaries = boundaries_of(record)
     energy_kwh, overhead_kwh = boundaries.it_kwh, None
@@ -172,6 +183,7 @@ def figures_of(record: WindowRecord, window: WindowOfRecord) -> RecordFigures:
         energy_kwh=energy_kwh,
         operational_emissions_gco2e=decimals.multiply(energy_kwh, intensity),
         emission_factor_type="direct" if claims["emissionFactorType"] == "direct" else "lifecycle",
+        further=further_of_record(record, window.header, claims, reserved_us, marginal),
     )
 
 
@@ -202,12 +214,15 @@ def build_record(  # noqa: PLR0917 - the parts of one document
         "energyKwh": decimals.render(figures.energy_kwh),
         **{name: claims.get(name) for name in _FROM_THE_WINDOW},
         "operationalEmissionsGco2e": decimals.render(figures.operational_emissions_gco2e),
+        **credential.emission_claims(figures.further, figures.energy_kwh),
         "claimStatus": claims["claimStatus"],
-        "measurementMethod": _method(header, window.signed_by),
+        "measurementMethod": _method(header, window.signed_by, record.attribution),
         "attributionMethod": record.attribution,
         "assurance": window.signed_by.assurance,
         "measurementCoverage": coverage(header),
         "largestGapSeconds": seconds(header.largest_gap_us),
+        **credential.budget_claims(figures.further),
+        **functional_unit(record),
         "inputTokens": _text(record.input_tokens),
         "outputTokens": _text(record.output_tokens),
         "requestCount": str(record.requests),
@@ -215,10 +230,31 @@ def build_record(  # noqa: PLR0917 - the parts of one document
     }
     entry: JsonObject = {
         **window.signed_by.entry(header, window.digest, addresses),
+        # Its own address, and so its own receipt beside it: the same record may stand in another tenant's window too.
+        "id": addresses.evidence_of(assignment.reserved.id, window.signed_by.evidence_digest),
         "recordDigest": record_digest,
         "recordIndex": str(index),
     }
     return _document(CREDENTIAL_TYPE, json_schema.CREDENTIAL_URL, subject, entry, assignment)
+
+
+def superseding(document: JsonObject, url: str) -> JsonObject:
+    """Return a document that says in place of which credential it comes."""
+    subject = document["credentialSubject"]
+    if not isinstance(subject, dict):
+        raise TypeError("a document that is built here has a subject")
+    return {**document, "credentialSubject": {**subject, "supersedes": url}}
+
+
+def functional_unit(record: WindowRecord) -> dict[str, Json]:
+    """Return SCI's R: tokens where both counts are stated, else requests; nothing where there is none of them.
+
+    A part of work that lasted over a window's end has the count of its last part only.
+    """
+    unit, count = "request", record.requests
+    if record.input_tokens is not None and record.output_tokens is not None:
+        unit, count = "token", record.input_tokens + record.output_tokens
+    return {"functionalUnit": unit, "functionalUnitCount": str(count)} if count else {}
 
 
 def _document(
@@ -262,14 +298,18 @@ def _boundaries(boundaries: Boundaries) -> dict[str, Json]:
     }
 
 
-def _method(header: WindowHeader, signed_by: SignedBy) -> str:
-    return "modelled" if signed_by.assurance == "simulated" else header.method
+def _method(header: WindowHeader, signed_by: SignedBy, attribution: str = "") -> str:
+    if signed_by.assurance == "simulated":
+        return "modelled"
+    # What was divided by counted tokens, without the engine's steps, is no count of this inference's own.
+    methods = (header.method, "partition-estimate") if attribution == "phase-weighted" else (header.method,)
+    return min(methods, key=METHODS.index)
 
 
 def _tenant(record: WindowRecord, assignment: Assignment) -> str | None:
-    """Return whose the inference is, as it was when it was measured: what the record names, if it names this tenant."""
+    """Return whose the inference is: the tenant's subject, if the record names the tenant by it or by its id, or nobody."""
     tenant = assignment.tenant
-    if record.tenant_id is None:
+    if record.tenant_id in (None, tenant.id):
         return tenant.subject
     # One whose name is no IRI, or a tenant that the node may not name: not stated.
     return record.tenant_id if record.tenant_id == tenant.subject and IRI.fits(record.tenant_id) else None

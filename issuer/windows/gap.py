@@ -63,7 +63,9 @@ def accept(node: NodeRecord, reason: str, now_us: int) -> tuple[str, SeenGap]:
     state, gap = found[0], _gap(*found)
     # What the operator saw, and no more: were the next window lost too, that is a gap of its own to be looked at.
     last = None if gap.drift else gap.last
-    word = AcceptedGap(at_us=now_us, reason=reason, drift=gap.drift, last=last)
+    # A drift is that window's: another one under the same number, of whatever length, is not what was shown.
+    window = gap.next_window if gap.drift else None
+    word = AcceptedGap(at_us=now_us, reason=reason, drift=gap.drift, last=last, window=window)
     return msgspec.json.encode(msgspec.structs.replace(state, accepted_gap=word)).decode(), gap
 
 

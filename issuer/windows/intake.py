@@ -19,6 +19,9 @@ from typing import Final
 import msgspec
 
 from issuer.addresses import Addresses
+from issuer.carbon.known import KnownGrid
+from issuer.claims import completeness
+from issuer.claims.completeness import CompletenessPolicy
 from issuer.clock import Clock
 from issuer.completion import Completion
 from issuer.credential import ContextForm
@@ -33,6 +36,7 @@ from issuer.turns import Turns
 from issuer.windows import check, request
 from issuer.windows.compression import Coding
 from issuer.windows.making import Making, SignedWindow, Stamp, make
+from issuer.windows.plan import Plan, tenant_names
 from schemas import base64url, digests, times
 from schemas.errors import GreenError
 from schemas.strict_json import JsonObject
@@ -58,13 +62,18 @@ _REFUSALS_PER_MINUTE: Final = 10
 
 
 class IssuedWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """A window that was taken: whose, its digest, its credential's id, the node's next nonces, whether it is new."""
+    """A window that was taken: whose, its digest, its credential's id, the node's next nonces, whether it is new.
+
+    ``tenants`` is what the node's records may name, None where that is not told: too many, or a repeat, which a
+    stranger may have sent.
+    """
 
     node_id: str
     digest: str
     credential_id: str
     nonces: tuple[str, ...]
     created: bool
+    tenants: tuple[str, ...] | None = None
 
 
 class WindowIssuance:
@@ -79,16 +88,23 @@ class WindowIssuance:
         completion: Completion,
         *,
         context_form: ContextForm = "inline",
+        completeness: CompletenessPolicy = completeness.DEFAULT,
         draw: Callable[[int], bytes] = secrets.token_bytes,
+        grid: KnownGrid | None = None,
     ) -> None:
-        """Hold the parts. ``draw`` gives random bytes, for nonces."""
+        """Hold the parts. ``completeness``: which windows are flagged; ``draw`` gives random bytes, for nonces.
+
+        ``grid`` as in issuer.issuance.
+        """
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._addresses = addresses
         self._completion = completion
         self._context_form: ContextForm = context_form
+        self._completeness = completeness
         self._draw = draw
+        self._grid = KnownGrid(store.grid) if grid is None else grid
         self._turns = Turns("windows of this node", each=1, most=_AT_ONCE, wait_s=_WAIT_S, line=_LINE)
         self._on_record = RateLimit(_REFUSALS_PER_MINUTE, subject="node")
 
@@ -161,6 +177,12 @@ class WindowIssuance:
             node_id, self._nonces(node_id, min(count, MAX_NONCES), now_us), MAX_NONCES, now_us
         )
 
+    async def tenant_names(self, node: NodeRecord) -> tuple[str, ...] | None:
+        """Return what a node's records may name, ids and subjects of its tenants; None where they are too many."""
+        own, others = await self._tenants(node)
+        names = tenant_names((*others, own))
+        return None if names is None else tuple(names)
+
     async def _again(self, known: StoredWindow, signed: SignedWindow) -> IssuedWindow:
         credential_id = await self._store.windows.credential_id(known.id)
         if known.digest != signed.window.digest:
@@ -209,17 +231,19 @@ class WindowIssuance:
         except MisdatedError:
             reserved_id = await self._reserve_anew(taken.window, signed)
             await self._complete(reserved_id, signed.node.id)
-            return _new(taken, reserved_id)
-        return _new(taken, reserved.id)
+            return _new(taken, reserved_id, making.plan)
+        return _new(taken, reserved.id, making.plan)
 
     async def _making(self, signed: SignedWindow) -> Making:
         node = signed.node
         own, others = await self._tenants(node)
         # Without a key that works nothing is taken: the node keeps its window and sends it again.
         key = await self._keyring.active(own.issuer_slug)
-        stamp = Stamp(key.issuer_did, self._clock.now(), self._addresses, self._context_form)
+        stamp = Stamp(key.issuer_did, self._clock.now(), self._addresses, self._context_form, self._completeness)
+        header = signed.window.header
+        known = await self._grid.of(node.grid_region, header.start_us, header.end_us)
         async with self._turns.of(node.id):
-            return await asyncio.to_thread(make, signed, own, others, stamp)
+            return await asyncio.to_thread(make, signed, (own, *others), stamp, known)
 
     async def _reserve_anew(self, known: StoredWindow, signed: SignedWindow) -> str:
         making = await self._making(signed)
@@ -265,8 +289,13 @@ class WindowIssuance:
         return times.to_microseconds(self._clock.now())
 
 
-def _new(taken: Taken, credential_id: str) -> IssuedWindow:
+def _new(taken: Taken, credential_id: str, plan: Plan) -> IssuedWindow:
     window = taken.window
     return IssuedWindow(
-        node_id=window.node_id, digest=window.digest, credential_id=credential_id, nonces=taken.nonces, created=True
+        node_id=window.node_id,
+        digest=window.digest,
+        credential_id=credential_id,
+        nonces=taken.nonces,
+        created=True,
+        tenants=None if plan.names is None else tuple(plan.names),
     )

@@ -12,9 +12,13 @@ import msgspec
 
 from issuer import credential
 from issuer.addresses import Addresses
-from issuer.carbon import factor, table
-from issuer.carbon.window import WindowClaim, account_window
+from issuer.carbon.choose import Chosen, Period
+from issuer.carbon.known import KnownSlots
+from issuer.carbon.window import WindowClaim, account_window, it_mj
+from issuer.claims import completeness
+from issuer.claims.completeness import CompletenessPolicy
 from issuer.credential import Assignment, ContextForm
+from issuer.store.grid_records import ProvisionalClaim
 from issuer.store.records import NodeRecord, Reservation, Reserved, TenantRecord
 from issuer.store.window_records import Settled, Share, WindowEntry
 from issuer.windows import check, compression, request
@@ -22,12 +26,15 @@ from issuer.windows.compression import Coding
 from issuer.windows.credential import SignedBy, build_window, check_draft, counts_of
 from issuer.windows.plan import Plan, Told, make_plan, shares_of, told
 from issuer.windows.request import FirstLine
+from issuer.windows.share_figures import Whole
 from schemas import decimals, digests, times
 from schemas.profile import WINDOW_TYPE
 from schemas.strict_json import JsonObject
+from schemas.window_header import WindowHeader
 from schemas.window_record import WindowRecords, decode_records
 from verifier.attestation.freshness import IssuedNonce
 from verifier.attestation.window import CheckedWindow, check_records
+from verifier.window_match import coverage
 
 NOBODY: Final = Reserved(id="00000000-0000-7000-8000-000000000000", list_id="draft", index=0, reserved_us=0)
 """What a draft has in place of a reservation."""
@@ -52,6 +59,7 @@ class Stamp:
     now: datetime
     addresses: Addresses
     context_form: ContextForm
+    completeness: CompletenessPolicy = completeness.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Making:
     entry: WindowEntry
     tenant: TenantRecord
     stamp: Stamp
+    chosen: Chosen
+    provisional: ProvisionalClaim | None
 
     @property
     def reservation(self) -> Reservation:
@@ -88,6 +98,8 @@ class Making:
             assurance=self.entry.assurance,
             simulated=self.entry.assurance == "simulated",
             record_digest=self.entry.evidence_digest,
+            attachments=self.chosen.attachments,
+            provisional=self.provisional,
         )
 
     def settle(self, node: NodeRecord, nonce: IssuedNonce | None, known: AbstractSet[int]) -> Settled:
@@ -130,42 +142,55 @@ class Making:
         return build_window(self.claim, header, self.counts, self.entry, signed_by, assignment)
 
     def _shares(self, known: AbstractSet[int]) -> Sequence[Share]:
-        return _shares(self.plan, self.records, known, self.claim, self.entry.assurance)
+        return _shares(self.plan, self.records, known, self.claim, self.entry.assurance, self.signed.window.header)
 
     def _told(self, known: AbstractSet[int]) -> Sequence[Told]:
-        return told(self.plan, self.records.records, known)
+        found = told(self.plan, self.records.records, known, self.signed.node)
+        flag = self.stamp.completeness.flag(decimals.parse(coverage(self.signed.window.header)))
+        return found if flag is None else [*found, Told(*flag)]
 
 
-def make(signed: SignedWindow, own: TenantRecord, others: Sequence[TenantRecord], stamp: Stamp) -> Making:
+def make(signed: SignedWindow, tenants: Sequence[TenantRecord], stamp: Stamp, known: KnownSlots) -> Making:
     """Return a window with its records read and held against its header: the work of a tenth of a second at most.
 
-    ``own`` is the node's tenant, ``others`` those that its records may name. Raises FormatError,
-    RecordsMismatchError, UnknownRegionError.
+    The first of ``tenants`` is the node's own, the others are those that its records may name; ``known`` is what is
+    stored of its grid. Raises FormatError, RecordsMismatchError, UnknownRegionError.
     """
+    own, *others = tenants
     records = decode_records(request.read_records(signed.body, signed.coding, signed.line))
     check_records(signed.window.header, records)
     node, header = signed.node, signed.window.header
     assurance = "simulated" if node.simulated or header.simulated else (node.attestation or "software")
     plan = make_plan(records.records, node, (*others, own))
-    claim = account_window(header, node, factor.of_table(table.find(node.grid_region)))
+    period = Period(start_us=header.start_us, end_us=header.end_us, it_mj=it_mj(header))
+    chosen = known.chosen(period, times.to_microseconds(stamp.now))
+    claim = account_window(header, node, chosen.factor)
     making = Making(
         signed=signed,
         records=records,
         plan=plan,
         counts=counts_of(records.records),
-        shares=_shares(plan, records, frozenset(), claim, assurance),
+        shares=_shares(plan, records, frozenset(), claim, assurance, header),
         claim=claim,
         entry=_entry(signed, own, assurance, stamp.now),
         tenant=own,
         stamp=stamp,
+        chosen=chosen,
+        provisional=known.provisional(chosen, period),
     )
     check_draft(making.document(NOBODY))
     return making
 
 
-def _shares(
-    plan: Plan, records: WindowRecords, known: AbstractSet[int], claim: WindowClaim, assurance: str
+def _shares(  # noqa: PLR0917 - the parts of one window
+    plan: Plan,
+    records: WindowRecords,
+    known: AbstractSet[int],
+    claim: WindowClaim,
+    assurance: str,
+    header: WindowHeader,
 ) -> Sequence[Share]:
+    reserved_us = sum([record.duration_us for record in records.records])
     return shares_of(
         plan,
         records.records,
@@ -173,6 +198,7 @@ def _shares(
         pue=None if claim.facility is None else claim.facility.pue,
         grid=claim.grid,
         simulated=assurance == "simulated",
+        whole=Whole(claim, header, reserved_us),
     )
 
 

@@ -52,8 +52,8 @@ def parse(raw: bytes) -> NonceRequest:
     return asked
 
 
-def check(asked: NonceRequest, node: NodeRecord | None, now: datetime) -> None:
-    """Return if the node asks now. Raises BadSignatureError, NodeRevokedError, StaleTimestampError, FutureTimestampError.
+def check(asked: NonceRequest, node: NodeRecord | None, now: datetime) -> NodeRecord:
+    """Return the node if it asks now. Raises BadSignatureError, NodeRevokedError, StaleTimestampError, FutureTimestampError.
 
     Who has no node's key is told the same of every node, whether it is registered or not, by whatever key.
     """
@@ -72,3 +72,4 @@ def check(asked: NonceRequest, node: NodeRecord | None, now: datetime) -> None:
         raise StaleTimestampError("timestamp lies more than 60 s back; set the node's clock")
     if moment > now + MAX_AHEAD:
         raise FutureTimestampError("timestamp lies more than 60 s ahead; set the node's clock")
+    return node

@@ -6,33 +6,59 @@ however many ask at the same moment, in whatever process, there is one, and ever
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Final, NamedTuple
 
 from issuer import credential
 from issuer.addresses import Addresses
+from issuer.carbon.choose import Period
+from issuer.carbon.known import KnownGrid
+from issuer.claims import completeness
+from issuer.claims.completeness import CompletenessPolicy
+from issuer.claims.market import MarginalFactor
 from issuer.clock import Clock
 from issuer.completion import Completion
 from issuer.credential import Assignment, ContextForm
 from issuer.keyring import Keyring
-from issuer.store.errors import NotFoundError, RevokedError, SuspendedError
-from issuer.store.records import Reservation, Reserved, StoredCredential, TenantRecord
+from issuer.store.errors import NotFoundError, OutdatedError, RevokedError, SuspendedError
+from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
 from issuer.store.window_records import StoredWindow
 from issuer.turns import Turns
-from issuer.windows.credential import SignedBy, WindowOfRecord, build_record, check_draft, figures_of
+from issuer.windows.credential import (
+    RecordFigures,
+    SignedBy,
+    WindowOfRecord,
+    build_record,
+    check_draft,
+    figures_of,
+    superseding,
+)
 from issuer.windows.making import NOBODY
-from issuer.windows.opened import OpenedWindows, Placed
+from issuer.windows.opened import Opened, OpenedWindows, Placed
 from schemas import decimals, strict_json, times
 from schemas.receipt import Inclusion, Receipt, build_receipt
 from schemas.strict_json import JsonObject
 from schemas.window_header import decode_header
+from schemas.window_record import WindowRecord
 
 _AT_ONCE: Final = 2
 _WAIT_S: Final = 10.0
 """A window is inflated and hashed whole to place one record of it: a few at once, one of a tenant."""
 
+_ATTEMPTS: Final = 3
+"""So often a credential is built anew because its window's was superseded meanwhile."""
+
 _STRANGERS: Final = ""
 """Whose turn it is where nobody says who asks; no tenant has this id."""
+
+
+class _Asked(NamedTuple):
+    """What belongs to one single credential: its receipt, of which window's credential it is made, in whose place."""
+
+    receipt: bytes
+    window_credential: str
+    supersedes: str
 
 
 class WindowReading:
@@ -47,14 +73,21 @@ class WindowReading:
         completion: Completion,
         *,
         context_form: ContextForm = "inline",
+        completeness: CompletenessPolicy = completeness.DEFAULT,
+        grid: KnownGrid | None = None,
     ) -> None:
-        """Hold the parts."""
+        """Hold the parts. ``completeness``: how much of a window has to be measured for a single credential.
+
+        ``grid`` as in issuer.issuance: marginal factors are the only ones that are not the window's.
+        """
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._addresses = addresses
         self._completion = completion
         self._context_form: ContextForm = context_form
+        self._completeness = completeness
+        self._grid = KnownGrid(store.grid) if grid is None else grid
         self._opened = OpenedWindows()
         self._turns = Turns("windows to be read", each=1, most=_AT_ONCE, wait_s=_WAIT_S)
 
@@ -69,17 +102,17 @@ class WindowReading:
             return None
         self._check_window(await self._row_of(place[0]))
         own = await self._store.credentials.by_inference(tenant_id, inference_id)
-        if own is not None and own.revoked_us is not None:
+        if own is not None and own.revoked_us is not None and own.superseded_us is None:
             raise RevokedError(f"the credential of this inference, {self._addresses.credential(own.id)}, was revoked")
         if own is not None and own.suspended_us is not None:
             raise SuspendedError(
                 f"the credential of this inference, {self._addresses.credential(own.id)}, is suspended"
             )
         async with self._turns.of(tenant_id):
-            return await self._receipt(*place)
+            return await self._receipt(*place, await self._store.windows.credential_id(place[0]))
 
     async def receipt_of_record(self, record_digest: str) -> bytes | None:
-        """Return the receipt of the record with this leaf hash, if it has a credential of its own; else None.
+        """Return the receipt of the record with this leaf hash, for an older credential that names no more; else None.
 
         It was kept when that credential was made; one from before that is made now, one at a time of all, and kept.
         Raises OverloadedError.
@@ -92,20 +125,33 @@ class WindowReading:
             # Those who waited find what the first one made.
             kept = await self._store.receipts.body(record_digest)
             if kept is None:
-                kept = await self._receipt(*place)
+                # The credential that was made from this one, so named in it.
+                kept = await self._receipt(*place, await self._store.windows.first_credential_id(place[0]))
                 await self._store.receipts.keep(record_digest, kept)
         return kept
 
     async def credential(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
         """Return the single credential of an inference of a window, made now if nobody has asked; None where no window has it.
 
+        One that was made from a credential of the window that was superseded is superseded by one that is made now.
         Raises RevokedError or SuspendedError where the window's credential is not valid, also where it is so no more
-        when it comes to the reservation; ImplausibleClaimError, and as Completion.complete.
+        when it comes to the reservation; LowCoverageError, ImplausibleClaimError, and as Completion.complete.
         """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._credential(tenant_id, inference_id)
+            except OutdatedError:
+                # The window's credential was superseded while this one was built from it: build it from the new one.
+                continue
+        return await self._credential(tenant_id, inference_id)
+
+    async def _credential(self, tenant_id: str, inference_id: str) -> StoredCredential | None:
         place = await self._store.windows.place(tenant_id, inference_id)
         tenant = await self._store.tenants.get(tenant_id)
         if place is None or tenant is None:
             return None
+        own = await self._store.credentials.by_inference(tenant_id, inference_id)
+        before = own.id if own is not None and own.is_outdated else ""
         window_id, index = place
         window = await self._window(window_id)
         async with self._turns.of(tenant_id):
@@ -124,18 +170,27 @@ class WindowReading:
             ),
             credential=strict_json.parse_object(issued.document or b""),
         )
-        receipt = self._receipt_of(window, placed, issued.id)
-        reserved = await self._reserve(tenant, window, placed, of_window, receipt)
+        self._completeness.check_single(of_window.claims)
+        asked = _Asked(self._receipt_of(window, placed, issued.id), issued.id, before)
+        reserved_us = await self._reserved_us(window) if "embodiedEmissionsGco2e" in of_window.claims else 0
+        marginal = None if node is None else await self._marginal(node, placed.record, of_window.claims)
+        figures = figures_of(placed.record, of_window, reserved_us=reserved_us, marginal=marginal)
+        reserved = await self._reserve(tenant, window, placed, of_window, figures, asked)
         if reserved.document is None:
             await self._completion.complete(reserved.id, tenant.issuer_slug, reserved.unsecured)
         return await self._store.credentials.by_id(reserved.id, tenant_id=tenant_id)
 
-    async def _reserve(
-        self, tenant: TenantRecord, window: StoredWindow, placed: Placed, of_window: WindowOfRecord, receipt: bytes
+    async def _reserve(  # noqa: PLR0917 - the parts of one document
+        self,
+        tenant: TenantRecord,
+        window: StoredWindow,
+        placed: Placed,
+        of_window: WindowOfRecord,
+        figures: RecordFigures,
+        asked: _Asked,
     ) -> Reserved:
         key = await self._keyring.active(tenant.issuer_slug)
         now, record = self._clock.now(), placed.record
-        figures = figures_of(record, of_window)
         date = credential.issuance_date(now, times.from_microseconds(of_window.header.end_us))
 
         def document(reserved: Reserved) -> JsonObject:
@@ -147,7 +202,8 @@ class WindowReading:
                 addresses=self._addresses,
                 context_form=self._context_form,
             )
-            return build_record(record, placed.index, placed.digest, figures, of_window, assignment)
+            built = build_record(record, placed.index, placed.digest, figures, of_window, assignment)
+            return superseding(built, self._addresses.credential(asked.supersedes)) if asked.supersedes else built
 
         check_draft(document(NOBODY))
         return await self._store.credentials.reserve(
@@ -169,15 +225,16 @@ class WindowReading:
                 record_digest=placed.digest,
                 window_id=window.id,
                 record_index=placed.index,
-                receipt=receipt,
+                receipt=asked.receipt,
+                window_credential=asked.window_credential,
+                supersedes=asked.supersedes,
             ),
             lambda reserved: credential.encode(document(reserved)),
         )
 
-    async def _receipt(self, window_id: int, index: int) -> bytes:
+    async def _receipt(self, window_id: int, index: int, credential_id: str | None) -> bytes:
         window = await self._window(window_id)
         placed = await self._placed(window, index)
-        credential_id = await self._store.windows.credential_id(window_id)
         if credential_id is None:
             raise NotFoundError("the window's credential was rejected; the node has to send the window again")
         return self._receipt_of(window, placed, credential_id)
@@ -202,10 +259,22 @@ class WindowReading:
         return window
 
     async def _placed(self, window: StoredWindow, index: int) -> Placed:
+        return (await self._open(window)).place(index)
+
+    async def _marginal(self, node: NodeRecord, record: WindowRecord, window: JsonObject) -> MarginalFactor | None:
+        period = Period(start_us=record.start_us, end_us=record.end_us, it_mj=record.energy_mj)
+        now_us = times.to_microseconds(self._clock.now())
+        return await self._grid.marginal(node.grid_region, period, now_us, claimed=str(window["gridRegion"]))
+
+    async def _reserved_us(self, window: StoredWindow) -> int:
+        opened = await self._open(window)
+        return await asyncio.to_thread(opened.reserved_us)
+
+    async def _open(self, window: StoredWindow) -> Opened:
         async def body() -> bytes:
             return await self._store.windows.body(window.id) or b""
 
-        return (await self._opened.get(window.digest, body)).place(index)
+        return await self._opened.get(window.digest, body)
 
     def _check_window(self, issued: StoredCredential) -> None:
         url = self._addresses.credential(issued.id)

@@ -259,6 +259,27 @@ async def test_a_database_of_the_first_revision_gets_the_later_guards_and_tables
     await store.close()
 
 
+_CLAIMS = '{"credentialSubject": {"energyKwh": "0.5", "gridRegion": "DEU", "energyUncertaintyPercent": "6", "requestCount": "2"}}'
+
+
+async def test_what_older_credentials_report_is_read_from_their_documents(empty_url):
+    store = Store.open(empty_url)
+    async with store._database.write() as connection:
+        await connection.run_sync(lambda plain: migrate._upgrade(plain, "0001"))
+        for row in _FIRST_ROWS[:-1]:
+            await connection.execute(text(row))
+        document = {"document": _CLAIMS.encode()}
+        await connection.execute(text("INSERT INTO credential_bytes VALUES ('one', NULL, :document)"), document)
+    await store.migrate()
+    (row,) = await _rows(store, "SELECT * FROM reported")
+    assert row.credential_id == "one"
+    assert row.basis == '{"region":"DEU"}'
+    # 6 % of 0.5 kWh; what the document does not state is not stated, and not zero.
+    assert (row.margin_units, row.margin_nano, row.margin_atto) == (0, 30_000_000, 0)
+    assert (row.requests, row.tokens, row.embodied_units, row.market_units) == (2, None, None, None)
+    await store.close()
+
+
 async def test_a_database_of_a_newer_version_is_neither_migrated_nor_used(store):
     await _change(store, "UPDATE alembic_version SET version_num = '9999'")
     for use in (store.migrate, store.check_version):

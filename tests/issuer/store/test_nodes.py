@@ -66,3 +66,37 @@ async def test_changing_an_unknown_node_is_not_found(store):
     for change in (store.nodes.revoke("x"), store.nodes.set_region("x", "DE"), store.nodes.set_power("x", 1)):
         with pytest.raises(NotFoundError):
             await change
+
+
+async def entries(store):
+    return [entry for entry in await store.log.page(limit=100) if entry.action == "update-node"]
+
+
+async def test_a_change_is_stored_and_logged_with_what_was_before(store):
+    changed = await store.nodes.change(
+        "acme-node", lambda node: {"tdp_w": 350, "grid_region": node.grid_region}, actor="cli", now_us=7
+    )
+    assert changed == {"tdp_w": 350}
+    before = (await store.nodes.get("acme-node")).tdp_w
+    assert before == 350
+    (entry,) = await entries(store)
+    assert (entry.actor, entry.action, entry.target) == ("cli", "update-node", "acme-node")
+    assert entry.detail.endswith("-> 350")
+    assert "grid_region" not in entry.detail
+
+
+async def test_a_change_that_changes_nothing_is_not_logged(store):
+    assert await store.nodes.change("acme-node", lambda node: {"tdp_w": node.tdp_w}, actor="cli", now_us=7) == {}
+    assert await entries(store) == []
+
+
+async def test_what_is_refused_changes_nothing(store):
+    def refuse(node):
+        raise ConflictError("no")
+
+    before = await store.nodes.get("acme-node")
+    with pytest.raises(ConflictError):
+        await store.nodes.change("acme-node", refuse, actor="cli", now_us=7)
+    with pytest.raises(NotFoundError):
+        await store.nodes.change("x", lambda _: {}, actor="cli", now_us=7)
+    assert await store.nodes.get("acme-node") == before

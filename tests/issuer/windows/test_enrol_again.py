@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from agent.errors import EnrolmentError, NoAnswerError
 from issuer.store.tpms import Tpms
+from issuer.store.window_models import TPM_CHALLENGE
 from schemas import times
 from tests.fakes import tpm_maker as maker
 from tests.fakes.issuer import PUBLIC_URL
@@ -41,7 +43,7 @@ async def room(site, asked=16):
     return len(given)
 
 
-@pytest.mark.parametrize("later", [timedelta(seconds=1), timedelta(days=60)])
+@pytest.mark.parametrize("later", [timedelta(seconds=1), timedelta(hours=24)])
 async def test_the_same_token_tpm_and_key_get_the_same_answer_and_nothing_changes(any_site, later):
     await trust_maker(any_site)
     node, token = SoftEk(any_site), await token_for(any_site)
@@ -56,7 +58,49 @@ async def test_the_same_token_tpm_and_key_get_the_same_answer_and_nothing_change
     assert (await store.nodes.get("node-77"), await store.log.page(target="node-77")) == (before, entries)
     await store.close()
     assert second["nonces"]
+    assert second["tenants"] == ["acme"]
     assert not set(second["nonces"]) & set(first["nonces"])
+
+
+async def test_a_token_is_repeated_for_a_day_and_then_refused_as_any_other(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    await enrolled(node, token)
+    any_site.clock.advance(timedelta(hours=23, minutes=59, seconds=30))
+    challenge = await node.challenged(token)
+    any_site.clock.advance(timedelta(seconds=31))
+    asked = Attestation(token, ak_public=node.node.tpm.public).body()
+    late = [await node.sent(challenge, node.answer(challenge)), await any_site.post(ATTEST, asked)]
+    assert [(one.status_code, problem(one)) for one in late] == [(401, "INVITATION_INVALID")] * 2
+    unknown = await any_site.post(ATTEST, asked | {"token": "gci_" + "A" * 43})
+    assert {one.json()["detail"] for one in late} == {unknown.json()["detail"]}
+
+
+async def test_a_token_has_a_few_challenges_and_the_oldest_gives_way(any_site):
+    await trust_maker(any_site)
+    node, token = SoftEk(any_site), await token_for(any_site)
+    other = await SoftEk(any_site, seed=8, node_id="node-78").challenged(await token_for(any_site, "node-78"))
+    challenges = []
+    for _ in range(10):
+        challenges.append(await node.challenged(token))
+        any_site.clock.advance(timedelta(seconds=1))
+    store = any_site.store()
+    async with store.tpms._database.read() as connection:
+        kept = set((await connection.execute(select(TPM_CHALLENGE.c.id))).scalars())
+    await store.close()
+    assert kept == {other["enrolment_id"], *(one["enrolment_id"] for one in challenges[-4:])}
+    gone = await node.sent(challenges[-5], node.answer(challenges[-5]))
+    assert (gone.status_code, problem(gone)) == (403, "ACTIVATION_REFUSED")
+    taken = await node.sent(challenges[-4], node.answer(challenges[-4]))
+    assert taken.status_code == 201, taken.text
+
+
+async def test_beginnings_of_one_address_are_counted_also_where_they_are_in_order(open_site):
+    site = await open_site(refused_rate_per_minute=5)
+    await trust_maker(site)
+    body = Attestation(await token_for(site)).body()
+    codes = [(await site.post(ATTEST, body)).status_code for _ in range(7)]
+    assert codes == [201] * 5 + [429] * 2
 
 
 async def test_a_chain_that_has_gone_on_is_not_begun_anew_by_an_old_token(any_site):

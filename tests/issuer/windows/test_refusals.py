@@ -215,6 +215,45 @@ async def test_a_record_names_a_tenant_only_where_the_node_may(any_site):
     await store.close()
 
 
+async def test_a_tenant_with_a_subject_may_be_named_by_its_id_and_the_credential_has_its_subject(any_site):
+    node, store = WindowNode(), any_site.store()
+    await store.tenants.change("acme", subject="did:web:acme.example")
+    await store.tenants.change("umbra", subject="did:web:umbra.example")
+    await store.windows.allow("node-7", "umbra")
+    own, other = node.records(2)
+    records = [own | {"tenant_id": "acme"}, other | {"tenant_id": "umbra"}]
+    assert (await post_window(any_site, node.zipped(records))).status_code == 201
+    assert "tenant-not-allowed" not in (await store.windows.last("node-7")).flags
+    await store.close()
+    for tenant, record in (("acme", own), ("umbra", other)):
+        single = await any_site.get(f"/api/v1/certificate/{record['inference_id']}/vc", tenant=tenant)
+        assert single.json()["credentialSubject"]["tenantId"] == f"did:web:{tenant}.example"
+
+
+async def test_a_record_of_a_tenant_that_the_node_may_not_name_has_a_credential_that_names_nobody(any_site):
+    node, store = WindowNode(), any_site.store()
+    await store.tenants.change("acme", subject="did:web:acme.example")
+    await store.tenants.change("umbra", subject="did:web:umbra.example")
+    records = [one | {"tenant_id": "umbra"} for one in node.records(1)]
+    assert (await post_window(any_site, node.zipped(records))).status_code == 201
+    await store.close()
+    single = await any_site.get(f"/api/v1/certificate/{records[0]['inference_id']}/vc")
+    assert "tenantId" not in single.json()["credentialSubject"]
+
+
+async def test_a_new_window_and_nonces_tell_the_names_that_the_node_may_use_and_a_repeat_does_not(any_site):
+    node, store = WindowNode(), any_site.store()
+    await store.tenants.change("umbra", subject="did:web:umbra.example")
+    body = node.zipped()
+    first = await post_window(any_site, body)
+    assert first.json()["tenants"] == ["acme"]
+    again = await post_window(any_site, body)
+    assert (again.status_code, "tenants" in again.json()) == (200, False)
+    await store.windows.allow("node-7", "umbra")
+    await store.close()
+    assert (await nonces_for(any_site)).json()["tenants"] == ["acme", "did:web:umbra.example", "umbra"]
+
+
 async def test_an_inference_is_measured_once_posted_or_in_a_window(any_site):
     assert (await any_site.telemetry(inference_id="inference-0")).status_code == 201
     node = WindowNode()

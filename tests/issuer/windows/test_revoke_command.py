@@ -11,7 +11,7 @@ from issuer.command import main
 from tests.fakes.issuer import PUBLIC_URL
 from tests.fakes.window_node import WindowNode, post_window
 
-_YEARS = timedelta(days=365 * 5)
+_YEARS = timedelta(days=365 * 3)
 """Commands have a real clock, so what they issue must have ended before it."""
 
 

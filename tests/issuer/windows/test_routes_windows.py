@@ -59,7 +59,8 @@ async def test_a_receipt_leads_to_the_window_and_the_credential_is_made_once(any
     document = asked[0].json()
     assert document["credentialSubject"]["windowCredential"] == answer.json()["credential"]
     assert document["evidence"][0]["recordDigest"] == parsed.record_digest
-    served = await any_site.client.get(f"/evidence/{parsed.record_digest}")
+    folder = document["evidence"][0]["id"].removeprefix(PUBLIC_URL).rpartition("/")[0]
+    served = await any_site.client.get(f"{folder}/{parsed.record_digest}")
     assert served.content == receipt.content
     stranger = await any_site.client.get(answer.json()["credential"].removeprefix(PUBLIC_URL))
     assert stranger.status_code == 200

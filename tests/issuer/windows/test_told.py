@@ -153,3 +153,20 @@ async def test_missing_numbers_of_a_tpm_are_told_with_the_boot_in_between(any_si
     told = await shown(any_site, "node-77")
     assert "window 1 never came" in told["gap-accepted"]["detail"]
     assert "from 1.0 to 2.0" in told["epoch-changed"]["detail"]
+
+
+async def test_an_unsafe_clock_that_opening_and_window_tell_is_told_once(any_site):
+    node = await enrolled(any_site)
+    await credential_of(any_site, await send(any_site, node))
+    node.reboot()
+    raw, signature = node.quote_opening(attested={"safe": 0})
+    quote = opening_of(raw, signature, node.pcrs, previous=node.previous)
+    event = build_boot_event(BootEvent(v=1, node_id=node.node_id, ak=node.tpm.ak, opening=quote))
+    await credential_of(any_site, await send(any_site, node, boot_event=event, attested={"safe": 0}))
+
+    store = any_site.store()
+    view = chain_view(await store.nodes.get("node-77"), None, await store.windows.flags("node-77"))
+    await store.close()
+    kinds = [flag["kind"] for flag in view["flags"]]
+    assert kinds.count("clock-unsafe") == 1
+    assert len({(flag["kind"], flag["detail"], flag["sequence"]) for flag in view["flags"]}) == len(kinds)

@@ -62,6 +62,21 @@ async def test_a_window_that_was_quoted_before_it_was_over_waits_for_the_operato
     assert problem(await send(any_site, node)) == "CLOCK_DRIFT"
 
 
+async def test_the_word_for_one_window_is_not_good_for_another_in_its_place(any_site, command):  # noqa: F811
+    node = await in_time(any_site)
+    leap(any_site, node)
+    before = {**node.__dict__}
+    assert problem(await send(any_site, node)) == "CLOCK_DRIFT"
+    assert (await command(any_site, "nodes", "accept-gap", "node-70", "--reason", "an hour"))[0] == 0
+    any_site.clock.advance(timedelta(days=6))
+    node.__dict__ |= before | {"wall_us": before["wall_us"] + 6 * 86_400_000_000}
+    assert problem(await send(any_site, node)) == "CLOCK_DRIFT"
+    # The one that the operator saw is still taken.
+    node.__dict__ |= before
+    answer = await send(any_site, node)
+    assert answer.status_code == 201, answer.text
+
+
 async def test_the_word_for_a_clock_opens_no_gap(site, command):  # noqa: F811
     node = await in_time(site)
     leap(site, node)
