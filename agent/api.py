@@ -242,7 +242,7 @@ def measure(
     Args:
         model_id: the model that runs, as it shall stand in the credential.
         inference_id: 1 to 120 of ``A-Za-z0-9._:~-``; default: a new UUID version 7.
-        tenant: whose the work is, by the subject that the issuer has for that tenant, or else its id; default: the
+        tenant: whose the work is, by the id or the subject that the issuer has for that tenant; default: the
             node's own. Only where the daemon measures: else SettingsError when the block is entered.
         session: default: one for the process, from the settings of ``green-agent enroll``.
         on_end: gets the block when it was left, with ``result`` or ``problem``: how the result of a decorated

@@ -18,6 +18,7 @@ from agent.files import make_folder
 from agent.home import Home
 from agent.record import signing_algorithm
 from agent.retry import Answer, printable
+from agent.tenants import TenantNames
 from agent.transport import Transport
 from did.keys import Algorithm
 from did.signers import Signer, generate_file_key, open_signer
@@ -40,6 +41,8 @@ class EnrolledNode(Struct, frozen=True, kw_only=True):
     """Key id (RFC 9278) under which the issuer knows the node's key."""
     simulated: bool = False
     """Whether the node is registered as a simulator: then its credentials say so, whatever its records say."""
+    tenants: tuple[str, ...] | None = None
+    """Ids and subjects of the tenants whom its records may name; None where the issuer does not tell."""
 
 
 def enrolment_input(token: str, jwk: JsonObject) -> bytes:
@@ -114,5 +117,6 @@ def save_enrolment(
         members["development"] = True
     try:
         save(home, members)
+        TenantNames(home.tenants_file, node.node_id).keep(node.tenants)
     except OSError as error:
         raise SettingsError(f"{home.settings_file} cannot be written: {error.strerror}") from error

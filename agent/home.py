@@ -5,6 +5,7 @@ What an enrolment leaves for the daemon:
 - ``agent.toml``: ``issuer``, ``node_id``, ``key``; with a TPM ``window_signer = "tpm"``, ``tpm`` (its address), and
   ``chain_pcr`` where it is not 15;
 - ``ak.json``: the attestation key (agent.tpm.identity.make_key);
+- ``tenants.json``: whom its records may name (agent.tenants);
 - ``nonces.json``: the issuer's first nonces (agent.windows.nonces.NonceStore.add);
 - ``windows/head``: where the issuer's chain stands (agent.windows.spool.WindowSpool.write_head with
   agent.windows.close.Head). With ``epoch``, ``chain`` and ``clock_ms`` of the opening quote that was sent, the first
@@ -71,6 +72,11 @@ class Home:
     def nonces_file(self) -> Path:
         """The issuer's nonces that no window has carried yet."""
         return self.folder / "nonces.json"
+
+    @property
+    def tenants_file(self) -> Path:
+        """The tenants whom the node may name, as the issuer last told (agent.tenants)."""
+        return self.folder / "tenants.json"
 
     @property
     def window_contact_file(self) -> Path:

@@ -24,6 +24,7 @@ from agent.enrol import EnrolledNode
 from agent.errors import EnrolmentError, SettingsError
 from agent.home import Home
 from agent.retry import Answer, printable
+from agent.tenants import TenantNames
 from agent.tpm.address import Scheme, parse
 from agent.tpm.client import Tpm
 from agent.tpm.errors import TpmError
@@ -182,6 +183,7 @@ def save_tpm_enrolment(
         members["development"] = True
     try:
         save(home, members)
+        TenantNames(home.tenants_file, node.node_id).keep(node.tenants)
     except OSError as error:
         raise SettingsError(f"{home.settings_file} cannot be written: {error.strerror}") from error
 

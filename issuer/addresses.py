@@ -33,6 +33,10 @@ class Addresses(msgspec.Struct, frozen=True):
         """Return where evidence stands: a record by its digest, a node's key by its thumbprint URI."""
         return f"{self.public_url}/evidence/{name}"
 
+    def evidence_of(self, credential_id: str, name: str) -> str:
+        """Return where one credential's evidence stands, with the receipt of its record beside it."""
+        return f"{self.public_url}/evidence/{credential_id}/{name}"
+
     def enrolment(self, digest: str) -> str:
         """Return where an enrolment record stands."""
         return f"{self.public_url}/enrolments/{digest}"

@@ -18,6 +18,9 @@ from issuer import problems
 from issuer.access import Access
 from issuer.addresses import Addresses
 from issuer.auth import authorize
+from issuer.carbon.known import KnownGrid
+from issuer.carbon.sources import open_all
+from issuer.carbon.worker import GridWorker
 from issuer.clock import Clock, SystemClock
 from issuer.errors import LintError, SignatureFaultError
 from issuer.http.edge import Edge
@@ -43,7 +46,7 @@ _LOG = structlog.get_logger("issuer")
 
 _CORS_METHODS: Final = ["GET", "POST"]
 _CORS_HEADERS: Final = ["authorization", "content-type", "if-none-match"]
-_CORS_EXPOSED: Final = ["etag", "location", "retry-after", "x-request-id"]
+_CORS_EXPOSED: Final = ["etag", "link", "location", "retry-after", "x-request-id"]
 
 Stop = Callable[[], None]
 """Ends the process in good order."""
@@ -95,16 +98,24 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
         for notice in store.notices:
             _LOG.warning("database notice", notice=notice)
         await bring_up_to_date(store, migrate=settings.migrate_on_start)
-        service = _assemble(settings, store, clock, Engines(closed=InProcess(), general=general))
+        sources = None if settings.grid_path is None else open_all(settings.grid_path)
+        grid = KnownGrid(store.grid, sources)
+        service = _assemble(settings, store, clock, Engines(closed=InProcess(), general=general), grid)
         await service.keyring.check_all()
         _LOG.info("issuer started", public_url=settings.public_url)
         # Beside the service: a record that ends ahead of our clock would hold up the start for as long.
-        resuming = asyncio.create_task(_resume(service.issuance))
+        beside = [asyncio.create_task(_resume(service.issuance))]
+        if sources is not None:
+            beside.append(asyncio.create_task(GridWorker(store, sources, clock, on_change=grid.forget).run()))
+            beside.append(asyncio.create_task(service.issuance.reissue.run()))
         try:
             yield service
         finally:
-            resuming.cancel()
-            await asyncio.gather(resuming, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            if sources is not None:
+                await sources.aclose()
     finally:
         general.close()
         await store.close()
@@ -134,7 +145,7 @@ async def bring_up_to_date(store: Store, *, migrate: bool) -> None:
         )
 
 
-def _assemble(settings: Settings, store: Store, clock: Clock, engines: Engines) -> Service:
+def _assemble(settings: Settings, store: Store, clock: Clock, engines: Engines, grid: KnownGrid) -> Service:
     addresses = Addresses(settings.public_url)
     keyring = Keyring(store, clock)
     self_verify = settings.self_verify == "always"
@@ -151,6 +162,8 @@ def _assemble(settings: Settings, store: Store, clock: Clock, engines: Engines) 
             engines,
             context_form=settings.context_form,
             self_verify=self_verify,
+            completeness=settings.completeness,
+            grid=grid,
         ),
         status_lists=StatusPublisher(store, keyring, clock, addresses, engines, self_verify=self_verify),
         addresses=addresses,

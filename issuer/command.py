@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from schemas.distribution import lacking, version
+from schemas.pipes import quietly
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,4 +22,4 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"green-issuer {version()}\n")
             return 0
         return lacking("green-issuer", "issuer", error)
-    return run(given)
+    return quietly(lambda: run(given))

@@ -14,7 +14,7 @@ import msgspec
 
 from contexts import green_compute, pinned
 from issuer.addresses import Addresses
-from issuer.carbon.account import EnergyClaim, Facility
+from issuer.carbon.account import EnergyClaim, Facility, Further
 from issuer.carbon.factor import GridFactor
 from issuer.intake import AcceptedTelemetry
 from issuer.store.records import Reserved, TenantRecord
@@ -129,8 +129,10 @@ def _subject(claim: EnergyClaim, accepted: AcceptedTelemetry, assignment: Assign
         "durationSeconds": _optional(record.duration_s),
         **_energy(claim),
         **carbon_claims(claim.grid, claim.operational_emissions_gco2e),
+        **emission_claims(claim.further, claim.energy_kwh),
         "measurementMethod": accepted.measurement_method,
         "assurance": accepted.assurance,
+        **budget_claims(claim.further),
     }
     return {name: value for name, value in subject.items() if value is not None}
 
@@ -168,6 +170,23 @@ def carbon_claims(grid: GridFactor, operational_emissions_gco2e: Decimal) -> dic
         "operationalEmissionsGco2e": decimals.render(operational_emissions_gco2e),
         "claimStatus": grid.claim_status,
     }
+
+
+def emission_claims(further: Further, energy_kwh: Decimal) -> dict[str, str]:
+    """Return the claims of emissions beside the operational ones, never in them: embodied, market-based, marginal."""
+    claimed: dict[str, str] = {}
+    if further.embodied_gco2e is not None:
+        claimed["embodiedEmissionsGco2e"] = decimals.render(further.embodied_gco2e)
+    if further.market_based is not None:
+        claimed |= further.market_based.claims(energy_kwh)
+    if further.marginal is not None:
+        claimed |= further.marginal.claims(energy_kwh)
+    return claimed
+
+
+def budget_claims(further: Further) -> dict[str, str]:
+    """Return the claims of both expanded uncertainties and of their components; none where there is no budget."""
+    return {} if further.budget is None else further.budget.claims()
 
 
 def _evidence(accepted: AcceptedTelemetry, addresses: Addresses) -> JsonObject:

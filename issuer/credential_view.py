@@ -8,7 +8,7 @@ from typing import Final
 from issuer.addresses import Addresses
 from issuer.export import status_of
 from issuer.store.records import StoredCredential
-from schemas import times
+from schemas import strict_json, times
 from schemas.strict_json import JsonObject
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
@@ -30,8 +30,16 @@ def credential_view(row: StoredCredential, addresses: Addresses) -> JsonObject:
         "assurance": row.assurance,
         "simulated": row.simulated,
         "status": status_of(row),
+        "supersedes": addresses.credential(row.supersedes) if row.supersedes else None,
         "issued": None if row.issued_us is None else times.render_seconds(times.from_microseconds(row.issued_us)),
     }
+
+
+def claim_status(row: StoredCredential) -> str | None:
+    """Return ``final`` or ``provisional`` as the credential claims it; None where it is not issued, or of another type."""
+    subject = None if row.document is None else strict_json.parse_object(row.document).get("credentialSubject")
+    claimed = subject.get("claimStatus") if isinstance(subject, dict) else None
+    return claimed if isinstance(claimed, str) else None
 
 
 def credential_id(text: str, addresses: Addresses) -> str | None:

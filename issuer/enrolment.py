@@ -90,7 +90,7 @@ async def invite(
     secret = draw(TOKEN_BYTES)
     invitation = Invitation(
         token_sha256=hashlib.sha256(secret).digest(),
-        **msgspec.structs.asdict(settled),
+        **settled.columns(),
         created_us=times.to_microseconds(now),
         expires_us=times.to_microseconds(now + validity),
     )
@@ -123,7 +123,7 @@ async def register(store: Store, details: NodeDetails, jwk: JsonObject, now: dat
 
     Raises EnrolmentError, ConflictError where the id or the key is taken, NotFoundError for an unknown tenant.
     """
-    columns = msgspec.structs.asdict(checked(details))
+    columns = checked(details).columns()
     key = check_node_key(jwk)
     node = NodeRecord(
         id=columns.pop("node_id"),

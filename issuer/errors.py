@@ -16,6 +16,7 @@
     │   ├── PossessionError            401  the proof of possession is not the key's
     │   └── UnknownRegionError         422  no carbon intensity is known for the grid region
     ├── CredentialRefusedError         422  a credential that this issuer does not make
+    ├── LowCoverageError               422  too little of a window was measured for a claim of one inference
     ├── RecordsOfOthersError           403  a window has records that are not the tenant's own
     ├── OverloadedError                503  too much is in work at once; says when to come back
     └── OperationError                 500  ours to mend; the detail names no secret
@@ -154,6 +155,13 @@ class CredentialRefusedError(IssuanceError):
 
     name = "CREDENTIAL_REFUSED"
     title = "The credential is not issued"
+
+
+class LowCoverageError(IssuanceError):
+    """Too little of a window's time was measured for a credential of one of its inferences (decision 0013)."""
+
+    name = "LOW_COVERAGE"
+    title = "Too little was measured"
 
 
 class RecordsOfOthersError(IssuanceError):

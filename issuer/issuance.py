@@ -16,14 +16,18 @@ import msgspec
 
 from issuer import credential, generic, intake, prepare
 from issuer.addresses import Addresses
-from issuer.carbon import factor, table
 from issuer.carbon.account import EnergyClaim, account
+from issuer.carbon.choose import Period
+from issuer.carbon.known import KnownGrid
+from issuer.claims import completeness
+from issuer.claims.completeness import CompletenessPolicy
 from issuer.clock import Clock
 from issuer.completion import Completion, Resumed
 from issuer.credential import Assignment, ContextForm
 from issuer.errors import CredentialRefusedError, LintError, MisdatedError, NodeRevokedError, UnknownNodeError
 from issuer.intake import AcceptedTelemetry
 from issuer.keyring import Keyring
+from issuer.reissue import Reissue
 from issuer.store.errors import ConflictError, NotFoundError
 from issuer.store.records import NodeRecord, Reservation, Reserved, StoredCredential, TenantRecord
 from issuer.store.store import Store
@@ -31,7 +35,7 @@ from issuer.windows.intake import WindowIssuance
 from issuer.windows.reading import WindowReading
 from schemas import decimals, digests, jcs, times
 from schemas.strict_json import JsonObject
-from schemas.telemetry import PostedTelemetry, check_new_names, parse_telemetry
+from schemas.telemetry import PostedTelemetry, TelemetryRecord, check_new_names, parse_telemetry
 from verifier.case import Engines
 from verifier.http.limits import RateLimit
 
@@ -62,8 +66,13 @@ class Issuance:
         *,
         context_form: ContextForm = "inline",
         self_verify: bool = True,
+        completeness: CompletenessPolicy = completeness.DEFAULT,
+        grid: KnownGrid | None = None,
     ) -> None:
-        """Hold the parts. ``engines``: ``closed`` in this process, ``general`` in a killable worker."""
+        """Hold the parts. ``engines``: ``closed`` in this process, ``general`` in a killable worker.
+
+        ``grid``: what is stored of the grid's data; without it claims are made by the annual tables.
+        """
         self._store = store
         self._keyring = keyring
         self._clock = clock
@@ -72,8 +81,11 @@ class Issuance:
         self._context_form: ContextForm = context_form
         self._on_record = RateLimit(_REFUSALS_PER_MINUTE, subject="revoked node")
         self._completion = Completion(store, keyring, clock, engines, self_verify=self_verify)
-        self.windows = WindowIssuance(store, keyring, clock, addresses, self._completion, context_form=context_form)
-        self.reading = WindowReading(store, keyring, clock, addresses, self._completion, context_form=context_form)
+        self.grid = KnownGrid(store.grid) if grid is None else grid
+        parts = (store, keyring, clock, addresses, self._completion)
+        self.reissue = Reissue(*parts, grid=self.grid, context_form=context_form)
+        self.windows = WindowIssuance(*parts, context_form=context_form, completeness=completeness, grid=self.grid)
+        self.reading = WindowReading(*parts, context_form=context_form, completeness=completeness, grid=self.grid)
 
     async def issue_telemetry(self, raw: bytes) -> IssuedCredential:
         """Return the credential of a posted record: ``accept``, then ``issue``; raises as they do."""
@@ -167,7 +179,11 @@ class Issuance:
         intake.check_plausible(accepted)
         # Without a key that works nothing is reserved: the node keeps its record and sends it again.
         key = await self._keyring.active(tenant.issuer_slug)
-        claim = account(accepted.record, accepted.node, factor.of_table(table.find(accepted.node.grid_region)))
+        period, now_us = _period(accepted.record), times.to_microseconds(now)
+        known = await self.grid.of(accepted.node.grid_region, period.start_us, period.end_us)
+        chosen = known.chosen(period, now_us)
+        marginal = await self.grid.marginal(accepted.node.grid_region, period, now_us)
+        claim = account(accepted.record, accepted.node, chosen.factor, marginal=marginal)
         date = credential.issuance_date(now, accepted.record.timestamp)
         # Nothing is reserved for a record that is sent again later anyway.
         self._completion.waiting.check(date, accepted.node.id)
@@ -183,7 +199,11 @@ class Issuance:
             )
             return credential.encode(credential.build(claim, accepted, assignment))
 
-        request = _reservation(accepted, claim, tenant, times.to_microseconds(now))
+        request = msgspec.structs.replace(
+            _reservation(accepted, claim, tenant, now_us),
+            attachments=chosen.attachments,
+            provisional=known.provisional(chosen, period),
+        )
         return await self._store.credentials.reserve(request, build)
 
     async def _finish(self, reserved: Reserved, issuer_slug: str, node_id: str) -> IssuedCredential:
@@ -232,16 +252,25 @@ def _as_found(known: StoredCredential) -> Reserved:
     )
 
 
+def _period(record: TelemetryRecord) -> Period:
+    start = record.period_start
+    return Period(
+        start_us=None if start is None else times.to_microseconds(start),
+        end_us=times.to_microseconds(record.timestamp),
+        it_mj=decimals.mj_from_kwh(record.energy_kwh),
+    )
+
+
 def _reservation(accepted: AcceptedTelemetry, claim: EnergyClaim, tenant: TenantRecord, now_us: int) -> Reservation:
-    record, start = accepted.record, accepted.record.period_start
+    record, period = accepted.record, _period(accepted.record)
     return Reservation(
         issuer_slug=tenant.issuer_slug,
         tenant_id=tenant.id,
         inference_id=record.inference_id,
         body_digest=accepted.posted.body_digest,
         now_us=now_us,
-        period_start_us=None if start is None else times.to_microseconds(start),
-        period_end_us=times.to_microseconds(record.timestamp),
+        period_start_us=period.start_us,
+        period_end_us=period.end_us,
         node_id=accepted.node.id,
         model_id=record.model_id,
         energy_kwh=decimals.render(claim.energy_kwh),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
 from issuer.carbon import table
+from issuer.claims.profile import NOTHING, ClaimsProfile, check_profile, read_profile, stored_text
 from issuer.errors import EnrolmentError
+from issuer.store.records import NodeRecord
 from issuer.tenant_id import TENANT_ID
 from schemas import decimals
 from schemas.errors import FormatError
@@ -24,12 +26,19 @@ _MAX_PUE: Final = Decimal(3)
 _PUE_DECIMALS: Final = 3
 
 
+PueKind: TypeAlias = Literal["metered", "reported", "default"]
+
+
+PUE_KINDS: Final = get_args(PueKind)
+
+
 class NodeDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settled part of a node.
 
     ``grid_region``: see issuer.carbon.table. ``tdp_w``: the power limits of all its accelerators together, in
     watts; no record may claim more. ``pue``: a canonical decimal of at most 3 decimals, 1 to 3; with ``pue_kind``
-    (absent: default) and, in words, ``pue_source``. ``simulated``: whatever the node sends is simulated.
+    (absent: default) and, in words, ``pue_source``. ``claims``: embodied emissions, market-based factor, calibration.
+    ``simulated``: whatever the node sends is simulated.
     """
 
     node_id: str
@@ -38,9 +47,33 @@ class NodeDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tdp_w: int
     accelerator_model: str | None = None
     pue: str | None = None
-    pue_kind: Literal["metered", "reported", "default"] | None = None
+    pue_kind: PueKind | None = None
     pue_source: str | None = None
+    claims: ClaimsProfile | None = None
     simulated: bool = False
+
+    def columns(self) -> dict[str, Any]:
+        """Return the details as the store names them."""
+        columns = msgspec.structs.asdict(self)
+        del columns["claims"]
+        return columns | {"claims_profile": stored_text(self.claims)}
+
+
+def details_of(node: NodeRecord) -> NodeDetails:
+    """Return what is settled of a node as it is on file."""
+    profile = read_profile(node.claims_profile)
+    return NodeDetails(
+        node_id=node.id,
+        tenant_id=node.tenant_id,
+        grid_region=node.grid_region,
+        tdp_w=node.tdp_w,
+        accelerator_model=node.accelerator_model,
+        pue=node.pue,
+        pue_kind=cast("PueKind | None", node.pue_kind),
+        pue_source=node.pue_source,
+        claims=None if profile == NOTHING else profile,
+        simulated=node.simulated,
+    )
 
 
 def checked(details: NodeDetails) -> NodeDetails:
@@ -57,6 +90,8 @@ def checked(details: NodeDetails) -> NodeDetails:
     if not 0 < details.tdp_w <= MAX_TDP_W:
         raise EnrolmentError(f"tdp_w: {details.tdp_w} W; the node's accelerators draw 1 to {MAX_TDP_W} W together")
     check_pue(details.pue, details.pue_kind, details.pue_source)
+    if details.claims is not None:
+        check_profile(details.claims, has_pue=details.pue is not None)
     return msgspec.structs.replace(details, grid_region=table.find(details.grid_region).region)
 
 

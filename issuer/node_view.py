@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from issuer.claims.profile import profile_view
 from issuer.store.records import NodeRecord
 from schemas import times
 from schemas.strict_json import JsonObject
@@ -19,6 +20,7 @@ def node_view(node: NodeRecord) -> JsonObject:
         "pue": node.pue,
         "pue_kind": node.pue_kind,
         "pue_source": node.pue_source,
+        "claims": profile_view(node.claims_profile),
         "simulated": node.simulated,
         "key_uri": node.key_uri,
         "jwk": {**node.jwk},

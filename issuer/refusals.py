@@ -38,6 +38,11 @@ def take_repeat(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     service_of(connection).limits.repeated.take(address_identity(client_address(connection)))
 
 
+def take_beginning(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Count an enrolment that begins, whatever comes of it, against the client's address. Raises RateLimitedError."""
+    service_of(connection).limits.enrolments.take(address_identity(client_address(connection)))
+
+
 @contextmanager
 def weighed(connection: ASGIConnection[Any, Any, Any, Any], node_id: str) -> Iterator[None]:
     """Let a refusal in the block count many times in its node's rate, but for age alone, which costs nothing to see."""

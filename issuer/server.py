@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 
 from issuer import logs
 from issuer.app import bring_up_to_date, create_service
+from issuer.carbon.sources import open_all
 from issuer.clock import SystemClock
 from issuer.keyring import Keyring
 from issuer.settings import Settings, SettingsError
@@ -50,8 +51,10 @@ def serve(settings: Settings) -> None:
 async def _prepare(settings: Settings) -> None:
     """Migrate and test the keys once, before there are workers, so that what is wrong is said in plain words.
 
-    Raises StoreError, SignerError, KeyMismatchError.
+    Raises GridFileError, StoreError, SignerError, KeyMismatchError.
     """
+    if settings.grid_path is not None:
+        open_all(settings.grid_path)
     store = Store.open(settings.store_url, list_size=settings.status_list_size)
     try:
         await bring_up_to_date(store, migrate=settings.migrate_on_start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 
@@ -14,18 +14,28 @@ from issuer.keyring import Keyring
 from issuer.settings import Settings
 from issuer.status_list import StatusPublisher
 from issuer.store import Store
+from issuer.turns import Turns
 from verifier.http.client_address import ClientAddresses
 from verifier.http.limits import RateLimit
+
+_EXPORTS: Final = 64
+"""Exports of all tenants at once. Many: one takes a thread for moments only, and its reader may be slow."""
+_EXPORT_WAIT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The rate limits of this worker: by API key, by node, and of what is refused or repeated by client address."""
+    """The limits of this worker: rates by API key, by node, and by client address of what is refused, repeated or enrols.
+
+    ``exports``: one at a time of a tenant, from its first row to its last.
+    """
 
     keys: RateLimit
     nodes: RateLimit
     refused: RateLimit
     repeated: RateLimit
+    enrolments: RateLimit
+    exports: Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,8 @@ def limits_of(settings: Settings) -> Limits:
         nodes=RateLimit(settings.node_rate_per_minute, subject="node"),
         refused=RateLimit(settings.refused_rate_per_minute, subject="address"),
         repeated=RateLimit(settings.node_rate_per_minute, subject="address"),
+        enrolments=RateLimit(settings.refused_rate_per_minute, subject="address"),
+        exports=Turns("exports of this tenant", each=1, most=_EXPORTS, wait_s=_EXPORT_WAIT_S),
     )
 
 

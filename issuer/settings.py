@@ -18,7 +18,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from issuer.claims.completeness import CompletenessPolicy
 from issuer.errors import IssuanceError
+from schemas import decimals
+from schemas.errors import FormatError
 from schemas.spelling import near
 
 PREFIX: Final = "GREEN_ISSUER_"
@@ -127,6 +130,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     invite_ttl_hours: Annotated[int, Meta(ge=1, le=24 * 30)] = 24
     """Hours that an enrolment token stays valid, 720 at most. Default 24."""
 
+    full_coverage: str = "0.99"
+    """Share of a window's time that has to be measured for a full claim; below it the window is flagged, and the gap
+    counts in its uncertainty. A decimal from 0 to 1. Default 0.99."""
+
+    least_coverage: str = "0.9"
+    """Share of a window's time that has to be measured for credentials of single inferences. The window itself is
+    taken whatever its coverage. A decimal from 0 to ``full_coverage``. Default 0.9."""
+
+    grid_file: str = ""
+    """TOML file of grid sources (who is asked for the carbon intensity of which region, in which order). Default none:
+    every claim is made by the bundled annual tables, and nobody is asked."""
+
     migrate_on_start: bool = True
     """Bring the database's schema up to date at start, once, whatever the number of workers. With false the
     service refuses to start on another schema, and says to run ``green-issuer db upgrade``. Default true."""
@@ -136,6 +151,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged. Default info."""
+
+    @property
+    def completeness(self) -> CompletenessPolicy:
+        """The policy of ``full_coverage`` and ``least_coverage``."""
+        return CompletenessPolicy(decimals.parse(self.full_coverage), decimals.parse(self.least_coverage))
 
     @property
     def store_url(self) -> str:
@@ -151,6 +171,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def keys_path(self) -> Path:
         """Folder of the signing keys that ``init`` and ``keys rotate`` make."""
         return self.data_path / "keys"
+
+    @property
+    def grid_path(self) -> Path | None:
+        """``grid_file`` as an absolute path, None where there is none."""
+        return Path(self.grid_file).expanduser().absolute() if self.grid_file else None
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -234,6 +259,7 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError("status_list_size is not a multiple of 8")
     if settings.workers > 1 and settings.store_url.startswith("sqlite"):
         raise SettingsError("several workers need PostgreSQL: set database_url, or workers to 1")
+    _check_coverage(settings)
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
             raise SettingsError(f'cors_origins: {origin!r} is not an origin such as "https://app.example"')
@@ -243,6 +269,15 @@ def _checked(settings: Settings) -> Settings:
         except ValueError as error:
             raise SettingsError(f"trusted_proxies: {proxy!r} is not an address or network") from error
     return settings
+
+
+def _check_coverage(settings: Settings) -> None:
+    try:
+        policy = settings.completeness
+    except FormatError as error:
+        raise SettingsError(f"full_coverage, least_coverage: {error.detail}") from error
+    if not 0 <= policy.least <= policy.full <= 1:
+        raise SettingsError("full_coverage is a decimal from 0 to 1, and least_coverage one from 0 to full_coverage")
 
 
 def _check_public(scheme: str, host: str) -> None:

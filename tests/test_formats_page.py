@@ -6,6 +6,7 @@ import re
 import pytest
 
 from did.jwk import parse_jwk
+from issuer.claims.completeness import COVERAGE_LOW, COVERAGE_REDUCED
 from issuer.windows.compression import MAX_INFLATED_BYTES
 from issuer.windows.plan import INFERENCE_REPEATED, TENANT_NOT_ALLOWED
 from issuer.windows.request import MAX_BYTES, MAX_LINE_BYTES, read_first_line, read_records
@@ -64,7 +65,8 @@ def test_the_example_of_a_boot_event_holds_by_the_key_beside_it():
 def test_every_flag_has_its_row_and_no_row_is_of_another():
     rows = WINDOWS.partition("| flag | |\n|---|---|\n")[2].partition("\n\n")[0]
     named = {name for row in rows.splitlines() for name in re.findall(r"`([a-z-]+)`", row.split("|")[1])}
-    assert named == {kind.value for kind in FlagKind} | {TENANT_NOT_ALLOWED, INFERENCE_REPEATED}
+    ours = {TENANT_NOT_ALLOWED, INFERENCE_REPEATED, COVERAGE_LOW, COVERAGE_REDUCED}
+    assert named == {kind.value for kind in FlagKind} | ours
 
 
 def test_every_member_of_a_header_has_its_row_and_those_that_may_be_absent_are_said():

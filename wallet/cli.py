@@ -19,6 +19,7 @@ from rich.table import Table
 from schemas import strict_json
 from schemas.distribution import ShowVersion
 from schemas.errors import GreenError
+from schemas.pipes import quietly
 from verifier.errors import FetchFailedError
 from verifier.failure import INTERRUPTED, failed
 from verifier.fetch import EgressClient
@@ -30,6 +31,7 @@ from wallet.errors import WalletError
 from wallet.holder import create_holder, open_holder
 from wallet.importing import take_in
 from wallet.present import present
+from wallet.standing import SUPERSEDED, Standings
 
 HOME_VARIABLE: Final = "GREEN_WALLET_HOME"
 EXIT_DONE: Final = 0
@@ -55,9 +57,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    return quietly(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         done: int = options.act(options)
+    except BrokenPipeError:
+        raise
     except GreenError as error:
         print(f"green-wallet: {visible(error.detail)}", file=sys.stderr)
         return EXIT_REFUSED
@@ -220,17 +228,18 @@ async def _read(source: str, client: EgressClient | None) -> bytes:
 
 def _list(options: argparse.Namespace) -> int:
     held = list(_archive(options).all())
+    standings = Standings(held)
     if options.json:
-        print(json.dumps({"credentials": [_facts(one) for one in held]}))
+        print(json.dumps({"credentials": [_facts(one) | {"standing": standings.of(one)} for one in held]}))
         return EXIT_DONE
     table = Table(box=None, header_style="bold")
-    for column in ("inference or job", "model", "kWh", "gCO2e", "assurance", "digest"):
+    for column in ("inference or job", "model", "kWh", "gCO2e", "assurance", "standing", "digest"):
         table.add_column(column, overflow="fold")
     for one in held:
         facts = _facts(one)
         name = facts["inferenceId"] or facts["jobId"] or facts["id"]
         cells = (name, facts["modelId"], facts["energyKwh"], facts["operationalEmissionsGco2e"], facts["assurance"])
-        table.add_row(*(visible(cell) for cell in cells), one.digest[:16])
+        table.add_row(*(visible(cell) for cell in (*cells, standings.of(one))), one.digest[:16])
     Console(markup=False, highlight=False).print(table if held else "Nothing is held yet: green-wallet import FILE")
     return EXIT_DONE
 
@@ -250,7 +259,11 @@ def _present(options: argparse.Namespace) -> int:
     archive = _archive(options)
     if options.all == bool(options.names):
         raise WalletError("name the credentials to present, or say --all")
-    credentials = list(archive.all()) if options.all else [archive.find(name) for name in options.names]
+    everything = list(archive.all()) if options.all else []
+    # What was superseded was revoked for that: beside its successor it would have the whole refused.
+    standings = Standings(everything)
+    credentials = [one for one in everything if standings.of(one) != SUPERSEDED]
+    credentials += [archive.find(name) for name in options.names]
     raw = present(
         credentials,
         holder,

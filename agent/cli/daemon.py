@@ -16,6 +16,7 @@ from agent.listen_address import read_address
 from agent.sums import Observed
 from agent.windows.daemon import Daemon, open_daemon
 from agent.windows.server_address import socket_path
+from schemas.distribution import how_to_install
 
 
 def daemon(call: Call) -> int:
@@ -50,7 +51,7 @@ def _watched(call: Call, running: Daemon) -> Iterator[None]:
     try:
         from agent.prometheus import MetricsServer
     except ModuleNotFoundError as error:
-        raise SettingsError("metrics need prometheus_client: pip install 'green-compute-oracle[agent]'") from error
+        raise SettingsError(f"metrics need prometheus_client: {how_to_install('agent')}") from error
 
     def observe() -> Observed:
         acknowledged = read(call.home.window_contact_file).acknowledged

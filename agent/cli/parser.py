@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final, NoReturn
 
-from agent.cli import ways_in
+from agent.cli.ways_in import EXAMPLES as WAYS_IN
+from agent.cli.ways_in import add_commands as add_ways_in
 from schemas.distribution import ShowVersion
 
 METERS: Final = ("auto", "nvml", "amd", "replay", "simulator")
@@ -54,7 +55,7 @@ exit code: 0 nothing waits, 1 records or windows still wait, were refused, or ca
 exit code: 0 a device can be measured, 1 none can (figures would be simulated), 64 usage""",
     "settings": """example:
   GREEN_AGENT_METER=nvml green-agent settings""",
-    **ways_in.EXAMPLES,
+    **WAYS_IN,
 }
 
 
@@ -82,7 +83,7 @@ def build() -> argparse.ArgumentParser:
     _submit(_command(commands, "submit", "send the records that wait, and see to the windows"))
     _meters(_command(commands, "meters", "show what this machine can measure, what not, and why"))
     _json(_command(commands, "settings", "show every setting and its value"))
-    ways_in.add_commands(lambda name, summary: _command(commands, name, summary))
+    add_ways_in(lambda name, summary: _command(commands, name, summary))
     return parser
 
 

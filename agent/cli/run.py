@@ -17,6 +17,7 @@ from agent.retry import TAKEN
 from agent.runner import Ran
 from agent.runner import run as run_measured
 from agent.session import Measurer, open_submitter
+from agent.tenants import TenantNames
 from agent.unmeasured import NotMeasured, UnmeasuredBook, why
 from agent.windows.choose import open_measurer
 from agent.windows.client import DaemonSession
@@ -126,6 +127,10 @@ def _tell(ran: Ran, settings: Settings, call: Call, *, by_daemon: bool) -> None:
             several = f" (and {', '.join(ran.names[:-1])})" if ran.names[:-1] else ""
             url = f"{settings.issuer}/api/v1/receipt/{quote(ran.names[-1], safe='')}"
             lines.append(f"receipt, once the issuer has the window: {url}{several}, with an API key of its tenant")
+    tenant, names = call.options.tenant, TenantNames(call.home.tenants_file, settings.node_id)
+    if by_daemon and tenant is not None and not names.has(tenant):
+        # The daemon refuses it once the issuer has told.
+        lines.append(f"--tenant {tenant}: {names.unknown(tenant)}")
     for line in lines:
         print(f"green-agent: {line}", file=sys.stderr)
 

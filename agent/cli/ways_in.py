@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.cli.call import Call
+from schemas.distribution import how_to_install
 
 EXAMPLES: Final = {
     "proxy": """example:
@@ -45,7 +46,7 @@ def proxy(call: Call) -> int:
             raise
         from agent.errors import SettingsError
 
-        raise SettingsError(f"the proxy needs {error.name}: pip install 'green-compute-oracle[agent-proxy]'") from error
+        raise SettingsError(f"the proxy needs {error.name}: {how_to_install('agent-proxy')}") from error
     return run(call)
 
 

@@ -32,6 +32,7 @@ from agent.meters.protocol import HostMeter, Meter
 from agent.sender import Sender
 from agent.span import Flag
 from agent.sums import Observed, WindowSums
+from agent.tenants import TenantNames
 from agent.tpm.address import parse
 from agent.transport import HttpTransport, Transport
 from agent.windows.keeper import Keeper
@@ -44,6 +45,7 @@ from agent.windows.sign import SoftwareWindowSigner, TpmWindowSigner, WindowSign
 from agent.windows.spool import WindowSpool, measuring
 from agent.windows.submit import WindowSubmitter
 from agent.windows.telemetry import TelemetryWindow
+from agent.windows.work import check_names
 from did.signers import open_signer
 from schemas.window_header import WindowHeader
 
@@ -81,8 +83,9 @@ class Daemon:
         occupancy: Occupancy | None = None,
         contacts: ContactBook | None = None,
         is_replaced: Callable[[WindowHeader], bool] = lambda _: False,
+        tenants: TenantNames | None = None,
     ) -> None:
-        """Prepare; nothing is measured yet. Raises SettingsError, SpoolError."""
+        """Prepare; nothing is measured yet. ``tenants``: whom records may name, default anybody. Raises SettingsError, SpoolError."""
         self._settings = settings
         self._clock = clock
         self._spool = spool
@@ -92,8 +95,9 @@ class Daemon:
         self._sums = WindowSums()
         self._windows: queue.Queue[TelemetryWindow | None] = queue.Queue(_QUEUED)
         self._stopped = threading.Event()
-        submitter = partial(WindowSubmitter, spool, transport, nonces, clock, contacts=contacts)
-        self._sender = self._sending(submitter, nonces, is_replaced)
+        answered = _ignored if tenants is None else tenants.learn
+        submitter = partial(WindowSubmitter, spool, transport, nonces, clock, contacts=contacts, answered=answered)
+        self._sender = self._sending(submitter, nonces, is_replaced, answered)
         self._keeper = Keeper(
             spool,
             signer,
@@ -112,6 +116,7 @@ class Daemon:
             host=host,
             occupancy=occupancy,
             not_before_us=self._keeper.head.end_us,
+            check_names=check_names if tenants is None else tenants.check_names,
         )
         self._server = WorkServer(
             socket, self._ledger, clock, new_id=self._new_id, status=self.status, group=settings.socket_group
@@ -168,10 +173,11 @@ class Daemon:
         submitter: Callable[..., WindowSubmitter],
         nonces: NonceStore,
         is_replaced: Callable[[WindowHeader], bool],
+        answered: Callable[[bytes], None],
     ) -> Sender:
         requests = None
         if isinstance(self._signer, SoftwareWindowSigner):
-            requests = NonceRequests(nonces, self._clock, self._signer.nonce_request)
+            requests = NonceRequests(nonces, self._clock, self._signer.nonce_request, answered)
         return Sender(
             lambda sleep: submitter(
                 sleep=sleep,
@@ -277,7 +283,12 @@ def open_daemon(
             occupancy=claims,
             contacts=ContactBook(home.window_contact_file, clock),
             is_replaced=replaced_by(_ak_file(settings, home)),
+            tenants=TenantNames(home.tenants_file, settings.node_id),
         )
+
+
+def _ignored(_: bytes) -> None:
+    """Do nothing with an answer."""
 
 
 def _signer(settings: Settings, home: Home, spool: WindowSpool) -> WindowSigner:

@@ -30,7 +30,7 @@ from agent.windows.host import HostBook, HostWindow, Use
 from agent.windows.tap import Counted, Tap, union
 from agent.windows.telemetry import TelemetryWindow
 from agent.windows.wall_line import WallLine
-from agent.windows.work import Work, check_names
+from agent.windows.work import CheckNames, Work, check_names
 from schemas import base64url
 from schemas.window_header import MAX_ACCELERATORS
 from schemas.window_record import WindowRecord
@@ -68,6 +68,7 @@ class WindowLedger:
         occupancy: Occupancy | None = None,
         not_before_us: int = 0,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
+        check_names: CheckNames = check_names,
     ) -> None:
         """Prepare; ``begin`` starts. ``deliver`` gets each window when it ends, and must not wait.
 
@@ -81,7 +82,7 @@ class WindowLedger:
         self._clock = clock
         self._window_ns = int(window_s * _NS_PER_S)
         self._not_before_us = not_before_us
-        self._randomness = randomness
+        self._randomness, self._check_names = randomness, check_names
         self._devices = frozenset(tap.device for tap in self._taps)
         self._host = HostBook(host)
         self._ledger = Ledger((*self._taps, *self._host.taps), clock, occupancy)
@@ -135,7 +136,7 @@ class WindowLedger:
 
     def start(self, model_id: str, inference_id: str, tenant_id: str | None = None, parent: Work | None = None) -> Work:
         """Return new work, running from now, inside ``parent`` if that runs. Raises SettingsError for what cannot be."""
-        check_names(model_id, inference_id, tenant_id)
+        self._check_names(model_id, inference_id, tenant_id)
         with self._lock:
             base = self._check_new(inference_id)
             if len(self._running) >= MAX_RUNNING:
@@ -192,7 +193,7 @@ class WindowLedger:
         self, engine: Engine, model_id: str, inference_id: str, tenant_id: str | None = None, at_ns: int | None = None
     ) -> EngineRequest:
         """Return a new request of an engine. Raises SettingsError, as ``start``."""
-        check_names(model_id, inference_id, tenant_id)
+        self._check_names(model_id, inference_id, tenant_id)
         with self._lock:
             self._check_new(inference_id)
             self._remember(inference_id)

@@ -100,11 +100,21 @@ class NonceRequests:
     Otherwise each window that is taken brings the next ones. One thread calls it, and not the one that measures.
     """
 
-    def __init__(self, store: NonceStore, clock: Clock, signed: Callable[[str], bytes]) -> None:
-        """Ask for ``store``; ``signed`` gives the body of a request that is made at a time (UTC, as in claims)."""
+    def __init__(
+        self,
+        store: NonceStore,
+        clock: Clock,
+        signed: Callable[[str], bytes],
+        answered: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
+        """Ask for ``store``; ``signed`` gives the body of a request that is made at a time (UTC, as in claims).
+
+        ``answered`` gets each answer with nonces.
+        """
         self._store = store
         self._clock = clock
         self._signed = signed
+        self._answered = answered
         self._asked_ns: int | None = None
 
     def top_up(self, transport: Transport, timeout_s: float) -> None:
@@ -126,6 +136,7 @@ class NonceRequests:
             return
         if answer.status // 100 == _OK:
             self._store.add(nonces_in(answer.body))
+            self._answered(answer.body)
         else:
             _log.warning("the issuer gives no nonces", extra={"status": answer.status})
 

@@ -4,7 +4,8 @@
     {"evidence":…}            the CMW collection, or {"jws":…}; with "boot_event" where an epoch opens
     {record}                  each record's JCS bytes, in the order of their leaves
 
-The issuer answers 201 (or 200 for a window that it has) with {"window": digest, "credential": …, "nonces": […]}.
+The issuer answers 201 (or 200 for a window that it has) with {"window": digest, "credential": …, "nonces": […]}, for a new one
+also "tenants": […], whom the node may name.
 A window that cannot be taken now holds up those behind it: the chain has no gaps. One that is refused for good goes
 to ``rejected/``, loudly; those behind it then wait until the issuer's operator accepts the gap.
 """
@@ -66,12 +67,14 @@ class WindowSubmitter:
         contacts: ContactBook | None = None,
         requests: NonceRequests | None = None,
         is_replaced: Callable[[WindowHeader], bool] = lambda _: False,
+        answered: Callable[[bytes], None] = lambda _: None,
         timeout_s: float = 15.0,
     ) -> None:
         """Send from ``spool`` by ``transport``; ``sleep`` waits and returns whether to give up.
 
         ``requests`` asks for nonces where windows bring none; None for a TPM, whose key signs no such request.
-        ``is_replaced`` tells whether enrolment has replaced the key of a window since.
+        ``is_replaced`` tells whether enrolment has replaced the key of a window since. ``answered`` gets the answer
+        to each window that was taken.
         """
         self._spool = spool
         self._transport = transport
@@ -82,6 +85,7 @@ class WindowSubmitter:
         self._contacts = contacts
         self._requests = requests
         self._is_replaced = is_replaced
+        self._answered = answered
         self._timeout_s = timeout_s
         self._failures = 0
 
@@ -168,6 +172,7 @@ class WindowSubmitter:
         try:
             if isinstance(verdict, Acknowledged):
                 self._nonces.add(nonces_in(verdict.credential))
+                self._answered(verdict.credential)
                 self._spool.acknowledge(window)
                 sent.acknowledged.append(window.name)
             elif isinstance(verdict, Refused):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from agent.errors import SettingsError
 from agent.ledger import Entry
@@ -21,6 +21,9 @@ _LATE_NS: Final = 100_000_000
 """A counter ticks ten times a second (measurement.md): what is read later than that, and later than a tenth, is no figure."""
 _LATE_PARTS: Final = 10
 _PART: Final = re.compile(r"~[0-9]+\Z", re.ASCII)
+
+CheckNames: TypeAlias = Callable[[str, str, str | None], None]
+"""``check_names``, or one that knows whom the node may name as well."""
 
 LONGEST_ID: Final = 120
 """Characters of an inference id; the rest numbers the parts of long work."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
 from issuer.cli.output import Answer
+from schemas import times
+from schemas.errors import FormatError
 from schemas.plain_text import why_not_plain
 
 EXIT_DONE: Final = 0
@@ -112,6 +114,17 @@ def positive(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text)
+
+
+def moment(text: str) -> int:
+    """Argument type of UTC times and dates (their beginning): microseconds since 1970."""
+    try:
+        whole = f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII) else text
+        return times.to_microseconds(times.parse_claim(whole))
+    except FormatError as error:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no date such as "2026-11-20" nor UTC time such as "2026-11-20T12:00:00Z"'
+        ) from error
 
 
 def port(text: str) -> int:

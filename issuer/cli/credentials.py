@@ -9,13 +9,15 @@ from typing import Final, NamedTuple
 from issuer.addresses import Addresses
 from issuer.cli.arguments import Commands, positive, shown_name, slug
 from issuer.cli.opened import ACTOR, Opened, opened
-from issuer.cli.output import Answer
-from issuer.credential_view import credential_id, credential_view
+from issuer.cli.output import Answer, cell
+from issuer.credential_view import claim_status, credential_id, credential_view
 from issuer.store import Store
 from issuer.store.errors import NotFoundError
 from issuer.store.records import StoredCredential
+from issuer.store.selections import MEASURED_TYPE, WINDOW_TYPE
 
 _COLUMNS = ("id", "inference_id", "period_end", "energy_kwh", "operational_emissions_gco2e", "assurance", "status")
+_TYPES: Final = {"window": WINDOW_TYPE, "inference": MEASURED_TYPE}
 
 
 class _Change(NamedTuple):
@@ -48,6 +50,15 @@ def register(commands: Commands) -> None:
         parser.add_argument("target", metavar="CREDENTIAL|INFERENCE", help="URL or id of a credential, or inference id")
         parser.add_argument("--tenant", type=slug, help="whose it is; needed for an inference id")
         parser.add_argument("--reason", type=shown_name, help="for the audit log")
+    credentials = commands.group("credentials", "one credential", example="green-issuer credentials show inference-42")
+    parser = credentials.add(
+        "show",
+        _show,
+        summary="show a credential, its status, and what it supersedes or is superseded by",
+        example="green-issuer credentials show inference-42 --tenant acme",
+    )
+    parser.add_argument("target", metavar="CREDENTIAL|INFERENCE", help="URL or id of a credential, or inference id")
+    parser.add_argument("--tenant", type=slug, help="whose it is; needed for an inference id")
     certificates = commands.group(
         "certificates", "the credentials that were issued", example="green-issuer certificates list"
     )
@@ -60,6 +71,9 @@ def register(commands: Commands) -> None:
     parser.add_argument("--tenant", type=slug, help="only this tenant's")
     parser.add_argument("--model", help="only this model's")
     parser.add_argument("--node", help="only this node's")
+    parser.add_argument(
+        "--kind", choices=tuple(_TYPES), help="only those of windows, or only those of single inferences"
+    )
     parser.add_argument("--limit", type=positive, default=50, help="how many, at most 1000 (default: 50)")
     parser.add_argument("--cursor", help="where to go on, as the answer before said")
 
@@ -112,13 +126,14 @@ async def _window_url(store: Store, addresses: Addresses, row: StoredCredential)
 
 
 async def _make_single(issuer: Opened, addresses: Addresses, arguments: argparse.Namespace) -> str | None:
-    """Return the id of the credential made for an inference of a window that has none yet; None for anything else.
+    """Return the id of the credential made for an inference of a window that has none yet, or an outdated one; else None.
 
     A decision on one inference has to stand somewhere, and that is the bit of its own credential. Raises NotFoundError
     where there is nothing to reinstate, and as WindowReading.credential.
     """
     tenant, target = arguments.tenant, arguments.target
-    if tenant is None or await issuer.store.credentials.by_inference(tenant, target) is not None:
+    own = None if tenant is None else await issuer.store.credentials.by_inference(tenant, target)
+    if tenant is None or (own is not None and not own.is_outdated):
         return None
     place = await issuer.store.windows.place(tenant, target)
     if place is None:
@@ -157,6 +172,23 @@ async def find(store: Store, addresses: Addresses, target: str, tenant: str | No
     return named
 
 
+async def _show(arguments: argparse.Namespace) -> Answer:
+    async with opened(arguments) as issuer:
+        addresses = Addresses(issuer.settings.public_url)
+        found = await find(issuer.store, addresses, arguments.target, arguments.tenant)
+        row = await issuer.store.credentials.by_id(found, tenant_id=arguments.tenant)
+        if row is None:
+            raise NotFoundError(f"{arguments.target!r} names no credential of this issuer; see certificates list")
+        successor = await issuer.store.credentials.successor(row.id)
+        window = await _window_url(issuer.store, addresses, row)
+    view = credential_view(row, addresses) | {
+        "claim_status": claim_status(row),
+        "superseded_by": None if successor is None else addresses.credential(successor),
+        "window_credential": window,
+    }
+    return Answer(value=view, heading="\n".join(f"{name}: {cell(value)}" for name, value in view.items()))
+
+
 async def _list(arguments: argparse.Namespace) -> Answer:
     async with opened(arguments) as issuer:
         page = await issuer.store.credentials.page(
@@ -165,6 +197,7 @@ async def _list(arguments: argparse.Namespace) -> Answer:
             arguments.cursor,
             model_id=arguments.model,
             node_id=arguments.node,
+            credential_type=None if arguments.kind is None else _TYPES[arguments.kind],
         )
         addresses = Addresses(issuer.settings.public_url)
     rows = [credential_view(row, addresses) for row in page.rows]

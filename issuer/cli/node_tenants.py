@@ -19,7 +19,7 @@ def register(nodes: Commands) -> None:
         example="green-issuer nodes tenants allow node-7 umbra",
     )
     for name, run, summary in (
-        ("allow", _allow, "let records of a node's windows be another tenant's, who names it by its subject"),
+        ("allow", _allow, "let records of a node's windows be another tenant's, named by its id or subject"),
         ("disallow", _disallow, "let them be so no more; those that were stay"),
     ):
         parser = tenants.add(name, run, summary=summary, example=f"green-issuer nodes tenants {name} node-7 umbra")

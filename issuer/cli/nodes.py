@@ -17,12 +17,14 @@ from issuer.cli.arguments import Commands, Parser, positive, slug
 from issuer.cli.invitations import register as register_invitations
 from issuer.cli.known import check_invited, check_new_node, check_tenant
 from issuer.cli.node_chain import chain_lines
+from issuer.cli.node_claims import add_options, profile_of
 from issuer.cli.node_gap import register as register_gap
 from issuer.cli.node_tenants import register as register_tenants
+from issuer.cli.node_update import register as register_update
 from issuer.cli.opened import ACTOR, opened
 from issuer.cli.output import Answer, cell
 from issuer.errors import EnrolmentError
-from issuer.node_details import NodeDetails
+from issuer.node_details import PUE_KINDS, NodeDetails
 from issuer.node_view import node_view
 from issuer.store.errors import NotFoundError
 from issuer.windows.view import chain_view
@@ -32,8 +34,6 @@ from schemas.strict_json import Json, JsonObject
 _COLUMNS = ("node_id", "tenant_id", "state", "grid_region", "tdp_w", "simulated", "key_uri")
 _TOLD = 20
 """Windows of which something was told that are shown."""
-
-_PUE_KINDS = ("metered", "reported", "default")
 
 
 def register(commands: Commands) -> None:
@@ -71,6 +71,7 @@ def register(commands: Commands) -> None:
     register_invitations(nodes)
     register_tenants(nodes)
     register_gap(nodes)
+    register_update(nodes)
 
 
 def _hours(text: str) -> int:
@@ -87,9 +88,10 @@ def _add_details(parser: Parser) -> None:
     parser.add_argument("--tdp-w", type=positive, required=True, help="power of all its accelerators together, watts")
     parser.add_argument("--accelerator", metavar="MODEL", help="product name of its accelerators")
     parser.add_argument("--pue", metavar="DECIMAL", help='power usage effectiveness of its site, such as "1.2"')
-    parser.add_argument("--pue-kind", choices=_PUE_KINDS, help="how the PUE is known")
+    parser.add_argument("--pue-kind", choices=PUE_KINDS, help="how the PUE is known")
     parser.add_argument("--pue-source", metavar="TEXT", help="who says so, for which period")
     parser.add_argument("--simulated", action="store_true", help="a simulator: its figures are marked as such, always")
+    add_options(parser)
 
 
 def _details(arguments: argparse.Namespace) -> NodeDetails:
@@ -102,6 +104,7 @@ def _details(arguments: argparse.Namespace) -> NodeDetails:
         pue=arguments.pue,
         pue_kind=arguments.pue_kind,
         pue_source=arguments.pue_source,
+        claims=profile_of(arguments),
         simulated=arguments.simulated,
     )
 

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from issuer.cli import api_keys, carbon, credentials, keys, nodes, parties, serve, setup, status, trust
+from issuer.cli import api_keys, carbon, credentials, export, keys, nodes, parties, serve, setup, status, trust
 from issuer.cli.arguments import EXIT_DONE, EXIT_REFUSED, Command, Commands, Parser, shared_options
 from issuer.cli.output import Answer
 from schemas.distribution import ShowVersion
 from schemas.errors import GreenError
 from verifier.failure import INTERRUPTED, failed
 
-_MODULES: Final = (setup, serve, keys, parties, nodes, api_keys, credentials, status, carbon, trust)
+_MODULES: Final = (setup, serve, keys, parties, nodes, api_keys, credentials, export, status, carbon, trust)
 
 _EPILOG: Final = """\
 a first issuer on this machine:

@@ -129,7 +129,7 @@ async def _import(arguments: argparse.Namespace) -> Answer:
 
 
 async def _add(arguments: argparse.Namespace) -> Answer:
-    certificate = _single(_read(arguments.certificate))
+    certificate = _root(arguments.certificate)
     root_class: RootClass = arguments.root_class
     root = explicit_root(certificate, root_class)
     below = [_authority(path) for path in arguments.below]
@@ -187,6 +187,17 @@ def _reasons(refused: Sequence[RefusedCertificate]) -> str:
         for one in refused[:_REASONS]
     )
     return shown if len(refused) <= _REASONS else f"{shown}; and {len(refused) - _REASONS} more"
+
+
+def _root(path: str) -> Certificate:
+    """Return the self-signed certificate in a file: trust in one that another issued is easily more than was meant."""
+    certificate = _single(_read(path))
+    if not certificate.self_issued:
+        raise TrustBundleError(
+            f"{path}: {certificate.subject.text} is no root: it is issued by {certificate.issuer.text}. Name that one's "
+            f"certificate first, and this one behind it: green-issuer trust tpm add ROOT {path}"
+        )
+    return certificate
 
 
 def _authority(path: str) -> Certificate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,6 +27,11 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 def json_answer(value: Json, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """Return ``value`` as a JSON document."""
     return Response(msgspec.json.encode(value), status_code=int(status), media_type=JSON, headers=dict(headers or {}))
+
+
+def names_or_null(names: Sequence[str] | None) -> Json:
+    """Return names as JSON has them; null for None."""
+    return None if names is None else [*names]
 
 
 def bytes_answer(

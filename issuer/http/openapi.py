@@ -39,6 +39,7 @@ _TAGS: Final = {
 
 _TEXT: Final[JsonObject] = {"type": "string"}
 _MAYBE_TEXT: Final[JsonObject] = {"type": ["string", "null"]}
+_NAMES: Final[JsonObject] = {"type": ["array", "null"], "items": _TEXT}
 _JWK: Final[JsonObject] = {"type": "object", "required": ["kty"]}
 
 
@@ -47,6 +48,17 @@ def _object(properties: JsonObject, *, optional: Iterable[str] = (), closed: boo
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": not closed}
 
 
+_PROFILE: Final = _object(
+    {
+        "embodied": _object(
+            {"total_gco2e": _TEXT, "lifetime_hours": {"type": "integer", "minimum": 1}, "source": _TEXT}
+        ),
+        "market_based": _object(dict.fromkeys(("gco2e_per_kwh", "instrument", "valid_from", "valid_until"), _TEXT)),
+        "calibration": _object(dict.fromkeys(("standard_percent", "date", "reference"), _TEXT)),
+        "pue_standard_percent": _TEXT,
+    },
+    optional=["embodied", "market_based", "calibration", "pue_standard_percent"],
+)
 _REGISTRATION: Final[JsonObject] = {
     "node_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
     "tenant_id": _TEXT,
@@ -56,6 +68,7 @@ _REGISTRATION: Final[JsonObject] = {
     "pue": _MAYBE_TEXT,
     "pue_kind": {"enum": ["metered", "reported", "default", None]},
     "pue_source": _MAYBE_TEXT,
+    "claims": {"anyOf": [_PROFILE, {"type": "null"}]},
     "simulated": {"type": "boolean"},
     "jwk": _JWK,
 }
@@ -71,11 +84,42 @@ _NODE_MEMBERS: Final[JsonObject] = {
 }
 _NODE: Final = _object(_NODE_MEMBERS)
 _FACTOR_TYPES: Final = ("direct", "lifecycle")
+_COUNT: Final[JsonObject] = {"type": ["integer", "null"]}
+_KIND_OF_SUM: Final = _object(
+    {
+        "energy_kwh": _TEXT,
+        "intensity_gco2e_per_kwh": _MAYBE_TEXT,
+        "operational_gco2e": _TEXT,
+        "embodied_gco2e": _MAYBE_TEXT,
+        "functional_units": _object({"request": _COUNT, "token": _COUNT}),
+        "sci_gco2e": _object({"request": _MAYBE_TEXT, "token": _MAYBE_TEXT}),
+        "market_based": _object(
+            {
+                "energy_kwh": _TEXT,
+                "emissions_gco2e": _MAYBE_TEXT,
+                "residual_energy_kwh": _TEXT,
+                "residual_location_based_gco2e": _TEXT,
+            }
+        ),
+    }
+)
+_QUALITY: Final = _object(
+    {
+        "estimated_kwh": _TEXT,
+        "estimated_not_stated_kwh": _TEXT,
+        "below_full_coverage_kwh": _TEXT,
+        "coverage_not_stated_kwh": _TEXT,
+        "provisional_kwh": _TEXT,
+        "assurance_kwh": {"type": "object", "additionalProperties": _TEXT},
+    }
+)
 _SUM: Final = _object(
     {
         "count": {"type": "integer"},
         "energy_kwh": _TEXT,
         "emissions_gco2e": _object(dict.fromkeys(_FACTOR_TYPES, _TEXT), optional=_FACTOR_TYPES),
+        "by_factor_type": _object(dict.fromkeys(_FACTOR_TYPES, _KIND_OF_SUM), optional=_FACTOR_TYPES),
+        "quality": _QUALITY,
     }
 )
 _CREDENTIAL_ITEM: Final = _object(
@@ -92,7 +136,8 @@ _CREDENTIAL_ITEM: Final = _object(
         "operational_emissions_gco2e": _TEXT,
         "assurance": _MAYBE_TEXT,
         "simulated": {"type": "boolean"},
-        "status": {"enum": ["valid", "suspended", "revoked"]},
+        "status": {"enum": ["valid", "suspended", "revoked", "superseded"]},
+        "supersedes": {"type": ["string", "null"], "format": "uri"},
         "issued": _MAYBE_TEXT,
     }
 )
@@ -110,10 +155,12 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
         {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "instance": _TEXT}
     ),
     "Health": _object({"status": {"const": "ok"}}),
+    "EsrsReport": {"type": "object"},
     "NodeRegistration": _object(
-        _REGISTRATION, optional=["accelerator_model", "pue", "pue_kind", "pue_source", "simulated"]
+        _REGISTRATION, optional=["accelerator_model", "pue", "pue_kind", "pue_source", "claims", "simulated"]
     ),
     "Node": _NODE,
+    "EnrolledNode": _object({**_NODE_MEMBERS, "tenants": _NAMES}),
     "Nodes": _object({"items": {"type": "array", "items": _NODE}}),
     "Enrolment": _object({"token": _TEXT, "jwk": _JWK, "signature": _TEXT}),
     "TpmAttestation": _object(
@@ -149,6 +196,7 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
             "chain_value": _TEXT,
             "tpm_clock_ms": {"type": "integer"},
             "nonces": {"type": "array", "items": _TEXT},
+            "tenants": _NAMES,
         }
     ),
     "Certificates": _object({"items": {"type": "array", "items": _CREDENTIAL_ITEM}, "next_cursor": _MAYBE_TEXT}),
@@ -165,7 +213,9 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
             "window": _TEXT,
             "credential": {"type": "string", "format": "uri"},
             "nonces": {"type": "array", "items": _TEXT},
-        }
+            "tenants": _NAMES,
+        },
+        optional=["tenants"],
     ),
     "Receipt": _object(
         {
@@ -180,7 +230,7 @@ SCHEMAS: Final[dict[str, JsonObject]] = {
         optional=["tenant_salt"],
     ),
     "NonceRequest": _object({"node_id": _TEXT, "timestamp": _TEXT, "signature": _TEXT}),
-    "Nonces": _object({"nonces": {"type": "array", "items": _TEXT}}),
+    "Nonces": _object({"nonces": {"type": "array", "items": _TEXT}, "tenants": _NAMES}),
     "Window": _object(
         {
             "window": _TEXT,

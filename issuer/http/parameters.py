@@ -26,3 +26,21 @@ Cursor = Annotated[
     str | None, QueryParameter(description="`next_cursor` of the page before.", max_length=_CURSOR_CHARACTERS)
 ]
 Alg = Annotated[str | None, QueryParameter(description="The algorithm that the reader insists on.", max_length=16)]
+
+ReportPeriod = Annotated[
+    str | None,
+    QueryParameter(
+        description="A year, quarter, month or day of UTC: 2026, 2026-Q4, 2026-10, 2026-10-21.", max_length=10
+    ),
+]
+ReportGranularity = Annotated[
+    str, QueryParameter(description="The slots: `hour`, `day`, `month` or `whole`.", max_length=8)
+]
+ReportPer = Annotated[
+    str | None,
+    QueryParameter(description="Rows for each `tenant`, `model`, `node`, or several with commas.", max_length=32),
+]
+ReportKind = Annotated[
+    str, QueryParameter(description="`measured`, or `simulated` figures and no others.", max_length=16)
+]
+ReportForm = Annotated[str, QueryParameter(description="`csv` or `json`.", max_length=8)]

@@ -10,11 +10,11 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from issuer.access import Access
-from issuer.http.answers import IMMUTABLE, JSON, cached_answer, json_answer
+from issuer.http.answers import IMMUTABLE, JSON, cached_answer, json_answer, names_or_null
 from issuer.http.body import read_json
 from issuer.http.documentation import NOT_MODIFIED, Consumes, Produces, documented
 from issuer.node_view import node_view
-from issuer.refusals import counted
+from issuer.refusals import counted, take_beginning
 from issuer.service import service_of
 from issuer.store.errors import NotFoundError
 from issuer.tpm import enrolment
@@ -59,6 +59,7 @@ _MAX_DEPTH: Final = 6
 async def attest(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Check that an endorsement key is a TPM's whose maker is trusted, and challenge it to open a secret."""
     service = service_of(request)
+    take_beginning(request)
     with counted(request):
         asked = read(await _body(request), AttestRequest)
         challenged = await enrolment.begin(service.store, asked, service.clock.now())
@@ -78,7 +79,7 @@ async def attest(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def activate(request: Request[Any, Any, Any], enrolment_id: FromPath[str]) -> Response[bytes]:
     """Bind a node to the TPM that has opened the secret, or give it that TPM's new attestation key.
 
-    The same token with the same TPM and key again, however late, gets the node as it is on file, and changes nothing.
+    The same token with the same TPM and key again, for 24 hours, gets the node as it is on file, and changes nothing.
     """
     service = service_of(request)
     with counted(request):
@@ -93,6 +94,7 @@ async def activate(request: Request[Any, Any, Any], enrolment_id: FromPath[str])
         "chain_value": state.chain_value,
         "tpm_clock_ms": state.clock_ms,
         "nonces": [*enrolled.nonces],
+        "tenants": names_or_null(await service.issuance.windows.tenant_names(enrolled.node)),
     }
     return json_answer(node_view(enrolled.node) | chain, HTTPStatus.CREATED)
 

@@ -30,7 +30,7 @@ from verifier.http.errors import ParameterError
         "Certificates",
         Access.READ,
         Produces(200, JOSE, "A compact JWS (RFC 7515) with the claims of the credential, signed by the issuer."),
-        problems=(400, 404, 406, 409, 410),
+        problems=(400, 404, 406, 409, 410, 422),
     ),
 )
 async def compact_certificate(
@@ -61,7 +61,7 @@ async def compact_certificate(
             "The verifiable credential (VC 1.1, JsonWebSignature2020), byte for byte as issued.",
             schema="Credential",
         ),
-        problems=(400, 404, 409, 410),
+        problems=(400, 404, 409, 410, 422),
     ),
 )
 async def credential_of_inference(
@@ -69,7 +69,8 @@ async def credential_of_inference(
 ) -> Response[bytes]:
     """Return the verifiable credential of one inference, a revoked one too: its status says so.
 
-    Of an inference of a window it is made when first asked for; once the window's is revoked, no new one is: 410.
+    Of an inference of a window it is made when first asked for; once the window's is revoked, no new one is: 410. Of
+    those that superseded each other it is the current one.
     """
     row = await _issued(request, inference_id, tenant)
     return bytes_answer(row.document or b"", LD_JSON)
@@ -147,7 +148,7 @@ async def _issued(request: Request[Any, Any, Any], inference_id: str, tenant: st
     owner = _owner(request, inference_id, tenant)
     service = service_of(request)
     row = await service.store.credentials.by_inference(owner, inference_id)
-    if row is None or (row.document is None and row.window_id is not None):
+    if row is None or row.is_outdated or (row.document is None and row.window_id is not None):
         row = await service.issuance.reading.credential(owner, inference_id)
     if row is None or row.document is None:
         raise NotFoundError(f"there is no credential of the inference {inference_id!r}")

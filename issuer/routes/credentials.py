@@ -19,6 +19,7 @@ from issuer.http.query import optional
 from issuer.service import Service, service_of
 from issuer.status_change import read_update
 from issuer.store.errors import AlreadyRevokedError, NotFoundError
+from issuer.store.records import StoredCredential
 from issuer.tenant_id import TENANT_ID
 from schemas import strict_json, times
 from schemas.profile import WINDOW_TYPE
@@ -52,6 +53,8 @@ async def credential_by_id(
 ) -> Response[bytes]:
     """Return a credential of the key's tenant by its id. A window's needs no key.
 
+    One that was superseded is returned as it was issued, with the one in its place as its successor-version (RFC 5829).
+
     It states totals alone, and whoever has a receipt of the window needs it to check the receipt; its id has 74 random
     bits, so that nobody else finds it.
     """
@@ -65,7 +68,7 @@ async def credential_by_id(
         raise refused(request)
     if row is None or row.document is None or not (open_to_all or owner in (None, row.tenant_id)):
         raise NotFoundError("there is no such credential")
-    return bytes_answer(row.document, LD_JSON)
+    return bytes_answer(row.document, LD_JSON, headers=await _successor(service, row))
 
 
 @post(
@@ -124,6 +127,14 @@ async def change_status(request: Request[Any, Any, Any]) -> Response[bytes]:
             "suspended": entry.suspended_us is not None,
             "changed": any(changed),
         }
+    )
+
+
+async def _successor(service: Service, row: StoredCredential) -> dict[str, str]:
+    """Return the header that names the credential in place of a superseded one; none where none was asked for yet."""
+    successor = None if row.superseded_us is None else await service.store.credentials.successor(row.id)
+    return (
+        {} if successor is None else {"link": f'<{service.addresses.credential(successor)}>; rel="successor-version"'}
     )
 
 

@@ -13,11 +13,12 @@ from issuer.http.answers import JSON, json_answer
 from issuer.http.documentation import Produces, documented
 from issuer.http.parameters import ModelId, Since, Tenant, Until
 from issuer.http.query import checked, moment_us, optional
+from issuer.reports.figures import by_factor_type, market_view, quality_view, score_view
 from issuer.service import service_of
 from issuer.store.records import Sum, Totals
 from issuer.tenant_id import TENANT_ID
 from schemas import decimals
-from schemas.strict_json import JsonObject
+from schemas.strict_json import Json, JsonObject
 from schemas.telemetry import MODEL_ID
 
 _SUMS: Final = Produces(
@@ -25,7 +26,8 @@ _SUMS: Final = Produces(
     JSON,
     "Sums of `measured` credentials, and apart from them `simulated`, `suspended` and `revoked` ones; "
     "kWh and grams of CO2e (location-based) as exact decimal strings. Emissions by direct and by lifecycle factors do "
-    "not compare: each kind has a sum of its own, and one that no credential has is absent.",
+    "not compare: each kind has a sum of its own, and one that no credential has is absent. `by_factor_type` has E, I, M "
+    "and R of SCI apart, the score where all are stated, and market-based emissions with their residual; null is not stated.",
     schema="Emissions",
 )
 
@@ -72,11 +74,17 @@ def _view(totals: Totals) -> JsonObject:
     }
 
 
-def _sum(total: Sum) -> JsonObject:
+def _sum(found: Sum) -> JsonObject:
+    by_kind: dict[str, Json] = {
+        kind: {**score_view(lines), "market_based": market_view(lines)}
+        for kind, lines in by_factor_type(found.lines).items()
+    }
     return {
-        "count": total.count,
-        "energy_kwh": decimals.render(total.energy_kwh),
-        "emissions_gco2e": {kind: decimals.render(grams) for kind, grams in sorted(total.emissions_gco2e.items())},
+        "count": found.count,
+        "energy_kwh": decimals.render(found.energy_kwh),
+        "emissions_gco2e": {kind: decimals.render(grams) for kind, grams in sorted(found.emissions_gco2e.items())},
+        "by_factor_type": by_kind,
+        "quality": quality_view(found.lines),
     }
 
 

@@ -11,7 +11,7 @@ from litestar import Request, Response, get, post
 from issuer import enrolment
 from issuer.access import Access
 from issuer.auth import caller_of
-from issuer.http.answers import JSON, json_answer
+from issuer.http.answers import JSON, json_answer, names_or_null
 from issuer.http.body import read_json
 from issuer.http.documentation import Consumes, Produces, documented
 from issuer.http.parameters import Tenant
@@ -42,6 +42,15 @@ _REGISTRATION: Final[JsonObject] = {
     "pue": "1.2",
     "pue_kind": "reported",
     "pue_source": "operator, 2025",
+    "claims": {
+        "embodied": {"total_gco2e": "1500000", "lifetime_hours": 35064, "source": "maker's PCF, 2025"},
+        "market_based": {
+            "gco2e_per_kwh": "24.6",
+            "instrument": "https://registry.example/eac/2026-11/8841",
+            "valid_from": "2026-11-01T00:00:00Z",
+            "valid_until": "2026-12-01T00:00:00Z",
+        },
+    },
     "jwk": _JWK,
 }
 _ENROLMENT: Final[JsonObject] = {
@@ -90,7 +99,7 @@ async def list_nodes(request: Request[Any, Any, Any], tenant: Tenant = None) -> 
     **documented(
         "Nodes",
         Access.INVITE_TOKEN,
-        Produces(201, JSON, "The node as it is on file.", schema="Node"),
+        Produces(201, JSON, "The node as it is on file, and what its records may name.", schema="EnrolledNode"),
         reads=Consumes(
             "Enrolment",
             "An invite token, the node's public JWK, and its signature over the enrolment (docs/protocol.md).",
@@ -110,7 +119,8 @@ async def enrol_node(request: Request[Any, Any, Any]) -> Response[bytes]:
         raw = await read_json(request, max_bytes=settings.telemetry_max_bytes, timeout_s=settings.body_timeout_s)
         asked = _shape(strict_json.parse_object(raw), enrolment.EnrolmentRequest)
         node = await enrolment.enrol(service.store, asked, service.clock.now())
-    return json_answer(node_view(node), HTTPStatus.CREATED)
+    names = await service.issuance.windows.tenant_names(node)
+    return json_answer(node_view(node) | {"tenants": names_or_null(names)}, HTTPStatus.CREATED)
 
 
 def _registration(body: JsonObject) -> tuple[NodeDetails, JsonObject]:

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from issuer.access import Access
 from issuer.auth import caller_of
-from issuer.http.answers import JSON, NDJSON, json_answer
+from issuer.http.answers import JSON, NDJSON, json_answer, names_or_null
 from issuer.http.body import read_json, read_lines
 from issuer.http.documentation import Consumes, Produces, documented
 from issuer.http.parameters import Tenant
@@ -73,8 +73,10 @@ async def window(request: Request[Any, Any, Any]) -> Response[bytes]:
         with weighed(request, accepted.node.id):
             issued = await service.issuance.windows.issue(accepted)
     url = service.addresses.credential(issued.credential_id)
+    # Whoever repeats a window may be a stranger, whom the node's customers do not concern.
+    told: JsonObject = {"tenants": names_or_null(issued.tenants)} if issued.created else {}
     return json_answer(
-        {"window": issued.digest, "credential": url, "nonces": [*issued.nonces]},
+        {"window": issued.digest, "credential": url, "nonces": [*issued.nonces], **told},
         HTTPStatus.CREATED if issued.created else HTTPStatus.OK,
         {"location": url},
     )
@@ -96,11 +98,11 @@ async def more_nonces(request: Request[Any, Any, Any]) -> Response[bytes]:
     with counted(request):
         raw = await read_json(request, max_bytes=4096, timeout_s=service.settings.body_timeout_s)
         asked = nonces.parse(raw)
-        node = await service.store.nodes.get(asked.node_id)
-        nonces.check(asked, node, service.clock.now())
+        node = nonces.check(asked, await service.store.nodes.get(asked.node_id), service.clock.now())
     service.limits.nodes.take(asked.node_id)
     given = await service.issuance.windows.give_nonces(asked.node_id, MAX_NONCES)
-    return json_answer({"nonces": [*given]}, HTTPStatus.CREATED)
+    names = await service.issuance.windows.tenant_names(node)
+    return json_answer({"nonces": [*given], "tenants": names_or_null(names)}, HTTPStatus.CREATED)
 
 
 @get(

@@ -8,8 +8,8 @@
 The secret is used once, within 60 seconds. The enrolment record writes down what was checked; its digest stands in
 every credential that rests on this TPM.
 
-An answer may be lost: the same token with the same TPM and attestation key is taken again, and gets the node as it is on
-file. Nothing changes then, the chain of windows least of all: beginning it anew would let a node drop windows unseen.
+An answer may be lost: the same token with the same TPM and attestation key is taken again, for 24 hours, and gets the node
+as it is on file. Nothing changes then, the chain of windows least of all: beginning it anew would let a node drop windows unseen.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ from verifier.endorsement.trust import CertificatePool, RootClass, TrustedRoot
 VALIDITY: Final = timedelta(seconds=60)
 """How long a challenge may be answered."""
 
+REPEATS: Final = timedelta(hours=24)
+"""How long after its use a token gets the node that it has enrolled again."""
 SECRET_BYTES: Final = 32
 NONCES: Final = 8
 """Nonces that come with an enrolment."""
@@ -93,7 +95,7 @@ async def begin(store: Store, asked: AttestRequest, now: datetime, draw: Draw = 
     now_us = times.to_microseconds(now)
     token = token_sha256(asked.token)
     # Before anything is parsed: whoever has no token costs no more than this.
-    enrolled = await store.tpms.enrolled(token)
+    enrolled = await store.tpms.enrolled(token, times.to_microseconds(now - REPEATS))
     node_id = (await _invitation(store, token, now_us)).node_id if enrolled is None else enrolled.id
     key = check_attestation_key(_bytes(asked.ak_public, "ak_public"))
     if enrolled is not None:
@@ -139,7 +141,7 @@ async def finish(
     details = msgspec.json.decode(challenge.details, type=_Details)
     key = check_attestation_key(base64url.decode(details.ak_public))
     quote, opening = _opening(asked, key, challenge.nonce)
-    enrolled = await store.tpms.enrolled(challenge.token_sha256)
+    enrolled = await store.tpms.enrolled(challenge.token_sha256, times.to_microseconds(now - REPEATS))
     if enrolled is not None:
         _check_same(enrolled, key)
         await _check_binding(store, enrolled, enrolled.id, details.ek)
@@ -207,7 +209,8 @@ def _state(known: NodeRecord | None, node_id: str, opening: Opening) -> ChainSta
         raise ActivationError("the opening quote does not follow the last window that was taken; enrol again")
     changed = None if before.previous is None else before.key_before or before.key
     # What the old key's windows counted stays counted: time and energy between the keys are told.
-    return msgspec.structs.replace(step.state, end_us=before.end_us, counters_mj=before.counters_mj, key_before=changed)
+    counted = {"end_us": before.end_us, "counters_mj": before.counters_mj, "borrowed_us": before.borrowed_us}
+    return msgspec.structs.replace(step.state, key_before=changed, **counted)
 
 
 def _nonces(node_id: str, now: datetime, draw: Draw) -> tuple[IssuedNonce, ...]:

@@ -16,6 +16,7 @@ from agent.enrol import (
 from agent.errors import EnrolmentError, NoAnswerError, SettingsError
 from agent.home import home
 from agent.retry import Answer
+from agent.tenants import TenantNames
 from did.errors import SignerError
 from did.jwk import parse_jwk
 from did.signers import generate_file_key
@@ -69,6 +70,14 @@ def test_a_key_that_is_there_is_kept_by_its_absolute_path(place, tmp_path, monke
 
 def test_the_request_never_holds_the_private_key():
     assert "d" not in json.loads(request_body(TOKEN, SIGNER))["jwk"]
+
+
+def test_whom_the_node_may_name_is_kept_and_forgotten_where_the_issuer_does_not_tell(place):
+    names = ["acme", "did:web:acme.example"]
+    for told, known in (({"tenants": names}, frozenset(names)), ({}, None)):
+        node = enrol(ScriptedTransport(answer(NODE | told)), TOKEN, SIGNER)
+        save_enrolment(place, node, issuer="https://issuer.example", key="file:/k")
+        assert TenantNames(place.tenants_file, "node-7").known == known
 
 
 def test_an_enrolled_node_comes_back():

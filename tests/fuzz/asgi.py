@@ -72,8 +72,14 @@ async def ask(app: Any, request: Request, *, pieces: int = 1) -> Answer:
     ]
     answer = Answer()
 
+    answered = asyncio.Event()
+
     async def receive() -> dict[str, Any]:
-        return events.pop(0) if events else {"type": "http.disconnect"}
+        if events:
+            return events.pop(0)
+        # The client stays until it has its answer.
+        await answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -82,6 +88,8 @@ async def ask(app: Any, request: Request, *, pieces: int = 1) -> Answer:
         elif message["type"] == "http.response.body":
             answer.body += message.get("body", b"")
             answer.complete = not message.get("more_body", False)
+            if answer.complete:
+                answered.set()
 
     started_s = time.perf_counter()
     await app(scope, receive, send)

@@ -186,6 +186,7 @@ def _good_of_the_issuer(service):
         "GET /api/v1/certificates": {"query": {"limit": 1}},
         "GET /api/v1/model/{model_id}/emissions": {"path_parameters": {"model_id": "llama"}},
         "GET /api/v1/compliance/export": {},
+        "GET /api/v1/compliance/esrs": {"query": {"period": "2026-11", "granularity": "day", "per": "model"}},
         "GET /credentials/{credential}": {"path_parameters": {"credential": credential["id"].rpartition("/")[2]}},
         "GET /evidence/{name}": {"path_parameters": {"name": evidence["digestMultibase"]}},
         "GET /schemas/{name}": {"path_parameters": {"name": "credential-v1.json"}},

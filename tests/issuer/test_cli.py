@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import shlex
 import sqlite3
 import stat
@@ -411,6 +412,32 @@ def test_an_api_key_is_shown_once(issuer):
     assert json.loads(out)[0]["id"] == made["id"]
 
 
+def test_an_api_key_is_written_into_a_new_file_of_its_owner_and_not_shown(issuer, tmp_path):
+    path = tmp_path / "audit.key"
+    code, out, err = issuer("api-keys", "add", "--all-tenants", "--scope", "read", "--out", str(path))
+    assert (code, err) == (0, "")
+    assert str(path) in out
+    key = path.read_text()
+    assert re.fullmatch(r"gck_[A-Za-z0-9_-]{43}\n", key)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert key.strip() not in out
+    made = _json(issuer("api-keys", "add", "--all-tenants", "--out", str(tmp_path / "other"), "--json"))
+    assert ("key" in made, made["file"]) == (False, str(tmp_path / "other"))
+
+
+def test_no_api_key_is_made_that_cannot_be_written_and_no_file_stays_of_one_that_is_not_made(issuer, tmp_path):
+    path = tmp_path / "there"
+    path.write_text("mine")
+    for out in (path, tmp_path / "away" / "key"):
+        code, _, err = issuer("api-keys", "add", "--all-tenants", "--out", str(out))
+        assert code != 0
+        assert f"--out: {out}" in err
+    assert path.read_text() == "mine"
+    assert issuer("api-keys", "add", "--tenant", "no", "--out", str(tmp_path / "new"))[0] != 0
+    assert not (tmp_path / "new").exists()
+    assert _json(issuer("api-keys", "list", "--json")) == []
+
+
 def test_a_revoked_api_key_is_marked(issuer):
     made = _json(issuer("api-keys", "add", "--all-tenants", "--scope", "admin", "--json"))
     assert _json(issuer("api-keys", "revoke", made["id"], "--json"))["changed"] is True
@@ -472,6 +499,7 @@ def test_the_commands_are_those_that_are_promised():
         "nodes show",
         "nodes revoke",
         "nodes accept-gap",
+        "nodes update",
         "nodes tenants allow",
         "nodes tenants disallow",
         "trust tpm add",
@@ -484,9 +512,14 @@ def test_the_commands_are_those_that_are_promised():
         "revoke",
         "suspend",
         "reinstate",
+        "credentials show",
         "certificates list",
+        "export esrs",
         "status close-lists",
         "carbon lookup",
+        "carbon sources",
+        "carbon backfill",
+        "carbon reissue",
     }
 
 

@@ -1,6 +1,8 @@
+import asyncio
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -123,6 +125,29 @@ async def test_a_long_export_comes_in_chunks() -> None:
     assert len(chunks) > 2
     assert max(map(len, chunks)) < 70_000
     assert b"".join(chunks).count(b"\r\n") == 1001
+
+
+async def test_others_get_on_while_a_long_export_is_written() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def rows() -> AsyncIterator[StoredCredential]:
+        for number in range(1_000):
+            seen.append((number, turns))
+            yield ROW
+
+    seen: list[tuple[int, int]] = []
+    beside = asyncio.create_task(others())
+    async for _ in export.csv_chunks(rows()):
+        pass
+    beside.cancel()
+    # Between any two of its moments at most a hundred rows are taken.
+    assert max(Counter(turn for _, turn in seen).values()) <= 100
 
 
 def test_every_column_is_filled_in_the_header_s_order() -> None:

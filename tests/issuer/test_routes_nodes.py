@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from issuer import enrolment
+from issuer.claims.profile import ClaimsProfile, Embodied
 from issuer.node_details import NodeDetails
 from schemas import base64url
 from tests.fakes.issuer import START, body, node_signer, signed
@@ -28,6 +29,33 @@ async def test_an_administrators_key_registers_a_node_that_may_then_send(any_sit
     assert answer.json()["key_uri"] == node_signer(20).public_key.thumbprint_uri
     record = signed(body(node_id="node-20"), node_signer(20))
     assert (await any_site.post("/api/v1/telemetry", record)).status_code == 201
+
+
+async def test_what_a_node_claims_besides_energy_comes_with_its_registration(any_site):
+    embodied = {"total_gco2e": "1500000", "lifetime_hours": 35064, "source": "maker's PCF, 2025"}
+    answer = await any_site.post(NODES, _registration(claims={"embodied": embodied}), bearer("acme", "admin"))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["claims"] == {"embodied": embodied}
+    listed = (await any_site.get(NODES, scope="admin")).json()["items"]
+    assert {node["node_id"]: node["claims"] for node in listed} == {
+        "node-20": {"embodied": embodied},
+        "node-7": None,
+        "node-9": None,
+    }
+
+
+async def test_an_invited_node_has_what_its_invitation_settled(any_site):
+    store = any_site.store()
+    claims = ClaimsProfile(embodied=Embodied(total_gco2e="1", lifetime_hours=1, source="PCF"))
+    details = NodeDetails(node_id="node-31", tenant_id="acme", grid_region="DEU", tdp_w=5600, claims=claims)
+    token = await enrolment.invite(store, details, START, bytes)
+    key = node_signer(31)
+    jwk = {**key.public_key.jwk}
+    signature = base64url.encode(key.sign(enrolment.enrolment_input(token, jwk), "ES256"))
+    answer = await any_site.client.post(ENROL, json={"token": token, "jwk": jwk, "signature": signature})
+    await store.close()
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["claims"] == {"embodied": {"total_gco2e": "1", "lifetime_hours": 1, "source": "PCF"}}
 
 
 async def test_an_administrator_of_one_tenant_registers_for_no_other(site):
@@ -54,6 +82,9 @@ async def test_a_node_id_or_key_that_is_taken_is_a_conflict(any_site, changes):
         ({"jwk": {"kty": "oct", "k": "AAAA"}}, 422),
         ({"jwk": {}}, 422),
         ({"tdp_w": "700"}, 400),
+        ({"claims": {"offsets": "1"}}, 400),
+        ({"claims": {"embodied": {"total_gco2e": "1"}}}, 400),
+        ({"claims": {"embodied": {"total_gco2e": "1.50", "lifetime_hours": 1, "source": "x"}}}, 422),
         ({"tdp_w": 0}, 422),
         ({"tdp_w": 10**12}, 422),
         ({"tdp_w": 700.5}, 400),
@@ -109,6 +140,14 @@ async def test_a_token_enrols_a_node_with_its_own_key(any_site):
     assert answer.json()["node_id"] == "node-21"
     record = signed(body(node_id="node-21"), node_signer(21))
     assert (await any_site.post("/api/v1/telemetry", record)).status_code == 201
+
+
+async def test_an_enrolled_node_is_told_whom_its_records_may_name(any_site):
+    store = any_site.store()
+    await store.tenants.change("acme", subject="did:web:acme.example")
+    await store.close()
+    answer = await any_site.post(ENROL, _enrolment(await _invite(any_site)))
+    assert answer.json()["tenants"] == ["acme", "did:web:acme.example"]
 
 
 async def test_a_lost_answer_can_be_asked_for_again(any_site):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from issuer.claims.completeness import CompletenessPolicy
 from issuer.settings import Settings, SettingsError, load
 
 PUBLIC = {"GREEN_ISSUER_PUBLIC_URL": "https://issuer.example"}
@@ -171,3 +174,21 @@ def test_the_database_stands_in_the_data_folder_unless_it_is_set(tmp_path):
 def test_settings_are_frozen():
     with pytest.raises(AttributeError):
         load(environment=PUBLIC).port = 1
+
+
+def test_how_much_of_a_window_has_to_be_measured_can_be_set():
+    assert (load(environment=PUBLIC).completeness.full, load(environment=PUBLIC).completeness.least) == (
+        Decimal("0.99"),
+        Decimal("0.9"),
+    )
+    changed = load(environment=PUBLIC, overrides={"full_coverage": "1", "least_coverage": "0"})
+    assert changed.completeness == CompletenessPolicy(Decimal(1), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"full_coverage": "1.1"}, {"least_coverage": "0.995"}, {"least_coverage": "-0.1"}, {"full_coverage": "0.990"}],
+)
+def test_a_share_that_cannot_be_is_refused(values):
+    with pytest.raises(SettingsError, match="least_coverage"):
+        load(environment=PUBLIC, overrides=values)

@@ -50,6 +50,28 @@ def test_what_is_imported_is_listed(wallet, credential, capsys) -> None:
     assert "0.000729" in capsys.readouterr().out
 
 
+def test_one_that_was_superseded_is_told_and_is_not_presented_with_all(wallet, tmp_path, capsys) -> None:
+    def later(document):
+        document["id"] = "https://oracle.example/credentials/2"
+        document["credentialSubject"]["supersedes"] = first["id"]
+
+    first = World().credential(put("credentialSubject.claimStatus", "provisional"))
+    second = World().credential(later)
+    for name, value in (("first", first), ("second", second)):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(value))
+        assert main(["import", str(path), "--offline", "--wallet", wallet]) == 0
+        capsys.readouterr()
+        assert main(["list", "--json", "--wallet", wallet]) == 0
+        held = {one["id"]: one["standing"] for one in json.loads(capsys.readouterr().out)["credentials"]}
+        assert held[value["id"]] == {"first": "provisional", "second": "final"}[name]
+    assert held[first["id"]] == "superseded"
+    out = tmp_path / "presentation.json"
+    assert main(["present", "--all", "--challenge", "c-1", "--out", str(out), "--wallet", wallet]) == 0
+    presented = json.loads(out.read_text())["verifiableCredential"]
+    assert [one["id"] for one in presented] == [second["id"]]
+
+
 def test_an_import_names_what_is_warned_of_with_the_outcome(wallet, tmp_path, capsys) -> None:
     def simulated(document):
         document["type"].append("SimulatedCredential")

@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from agent.windows.spool import measuring
 from tests.fakes.issuer_server import Server
 from tests.whole_way.parties import NODE_ID, OWN, Issuer, Node
 
@@ -131,3 +132,14 @@ def test_an_issuer_that_is_away_is_told(node):
     assert done.returncode == 1
     assert "localhost:9" in done.stderr
     assert not list(node.folder.glob("ak.json*"))
+
+
+def test_a_node_is_not_enrolled_again_while_its_daemon_runs(issuer, node):
+    assert node.enrol(issuer.url, issuer.invite()).returncode == 0
+    head = (node.folder / "windows" / "head").read_bytes()
+    with measuring(node.folder / "windows"):
+        done = node.enrol(issuer.url, issuer.invite())
+
+    assert done.returncode == 64
+    assert "stop it, enroll, start it again" in done.stderr
+    assert (node.folder / "windows" / "head").read_bytes() == head

@@ -173,6 +173,34 @@ def test_a_tenant_that_no_record_can_name_is_refused_at_the_start(shared, tenant
         pass
 
 
+def test_a_tenant_whom_the_node_may_not_name_is_refused_at_the_start_until_the_issuer_lets_it(node, issuer, tmp_path):
+    issuer.tenants = ["acme", "did:web:acme.example"]
+    told = tmp_path / "home" / "tenants.json"
+    assert eventually(told.exists, 20)
+    for tenant in issuer.tenants:
+        with agent.measure(model_id="m", tenant=tenant, session=node.session()):
+            pass
+    with (
+        pytest.raises(SettingsError, match=r'may not name "umbra", only acme, .*nodes tenants allow node-7 umbra'),
+        agent.measure(model_id="m", tenant="umbra", session=node.session()),
+    ):
+        pytest.fail("the block ran")
+    ran = node.home.run("run", "--tenant", "umbra", "--", "touch", str(tmp_path / "ran"))
+    assert ran.returncode == 64, ran.stderr
+    assert "green-issuer nodes tenants allow node-7 umbra" in ran.stderr
+    assert not (tmp_path / "ran").exists()
+    issuer.tenants = [*issuer.tenants, "umbra"]
+    assert eventually(lambda: "umbra" in told.read_text(), 20)
+    assert node.home.run("run", "--tenant", "umbra", "--", "touch", str(tmp_path / "ran")).returncode == 0
+    assert (tmp_path / "ran").exists()
+
+
+def test_while_it_is_not_known_whom_the_node_may_name_the_command_runs_and_that_is_told(shared):
+    ran = shared.home.run("run", "--tenant", "umbra", "--", "true")
+    assert ran.returncode == 0, ran.stderr
+    assert "--tenant umbra: the issuer has not told yet that this node may name this tenant" in ran.stderr
+
+
 def test_run_names_the_tenant(shared):
     words = ("run", "--inference-id", "for-acme", "--tenant", "acme", "--", "true")
     ran = shared.home.run(*words, GREEN_AGENT_DAEMON_WAIT_S="2")

@@ -9,7 +9,8 @@ import pytest
 from issuer.command import main
 from tests.fakes import tpm_maker as maker
 from tests.fakes.issuer import PUBLIC_URL
-from tests.fakes.soft_tpm_site import soft_node
+from tests.fakes.soft_tpm_site import ATTEST, EK_KEY, Attestation, soft_node
+from tests.fakes.tpm_site import token_for
 
 ROOT = maker.authority("Emulator Root")
 BELOW = maker.authority("Emulator CA", ROOT)
@@ -59,6 +60,25 @@ async def test_what_is_no_authority_is_not_added_below_a_root_and_nothing_is(sit
     store = site.store()
     assert await store.tpms.certificates() == ()
     await store.close()
+
+
+async def test_an_intermediate_is_taken_for_no_root_and_the_message_says_what_to_do(site, command, tmp_path):
+    below = written(tmp_path, "issuercert.pem", pem(BELOW.raw))
+    code, out, err = await command(site, "trust", "tpm", "add", below, "--emulated")
+    assert (code, "tpm-emulated" in out) == (1, False)
+    assert "Emulator CA is no root: it is issued by" in err.replace("CN=", "")
+    assert f"green-issuer trust tpm add ROOT {below}" in err
+    store = site.store()
+    assert await store.tpms.certificates() == ()
+    await store.close()
+
+
+async def test_the_refusal_of_an_emulators_tpm_names_the_command_for_a_private_ca(site):
+    certificate = maker.ek_certificate(BELOW, EK_KEY, uses=("key_agreement",))
+    below = Attestation(await token_for(site, "node-78"), ek_certificate=certificate)
+    told = (await site.post(ATTEST, below.body())).json()["detail"]
+    assert "green-issuer trust tpm add ROOT" in told
+    assert "--emulated" in told
 
 
 @pytest.mark.parametrize(
