@@ -25,6 +25,7 @@ PKIX_CERT: Final = "application/pkix-cert"
 
 _DER_SEQUENCE: Final = b"\x30\x82"
 
+ENROLMENTS: Final = "enrolments"
 CREDENTIAL: Final = Lexical("a credential's UUID", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 THUMBPRINT_URI: Final = Lexical(
     "a JWK thumbprint URI (RFC 9278)", "urn:ietf:params:oauth:jwk-thumbprint:sha-256:[A-Za-z0-9_-]{43}"
@@ -79,7 +80,7 @@ async def evidence_of_credential(
     """
     store = service_of(request).store
     answer = None
-    if not CREDENTIAL.fits(credential):
+    if not (CREDENTIAL.fits(credential) or credential == ENROLMENTS):
         raise NotFoundError("there is no such credential here")
     if DIGEST.fits(name):
         body = await store.receipts.of_credential(credential, name)

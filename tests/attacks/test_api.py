@@ -202,7 +202,7 @@ def unallowed(answer):
     ]
 
 
-@attack("VU012", "reject:405/no ACAO")
+@attack("VU012", "reject:405/no ACAO", heavy="nine methods at every path of both services")
 async def test_other_methods_are_refused_and_other_origins_allowed_nothing(expected, client, open_site):  # noqa: F811
     issuer = await open_site(cors_origins=("https://a.example",))
     for method in ("HEAD", "OPTIONS", "GET", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "BREW"):

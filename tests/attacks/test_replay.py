@@ -122,7 +122,7 @@ def test_a_challenge_given_out_for_a_domain_counts_for_no_other(expected, servic
     )
 
 
-@attack("VV004", "reject:REPLAY for exactly one")
+@attack("VV004", "reject:REPLAY for exactly one", heavy="a service, and six verdicts of presentations")
 def test_of_two_submissions_at_once_one_is_a_replay(expected, services):
     service = services()
     for _ in range(3):
