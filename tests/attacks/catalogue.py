@@ -126,7 +126,7 @@ def attack(
     """Mark a test as the one of ``row`` with the outcome ``expected``; it takes an argument ``expected``.
 
     ``differs``: why the outcome is another than the table's, to be followed from docs/ alone. ``heavy``: why it may take
-    more than a second of CPU; ``network``: which sockets it opens on purpose. The test's name is the sentence that
+    more than three seconds of CPU; ``network``: which sockets it opens on purpose. The test's name is the sentence that
     the documentation shows.
     """
 

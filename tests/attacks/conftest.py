@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-MAX_CPU_S: Final = 1.0
+MAX_CPU_S: Final = 3.0
+"""Alone on a machine each takes less than one; where cores are shared, the same work counts for more."""
 MAX_GROWTH_KB: Final = 256 * 1024
 _NAMES: Final = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
 

@@ -17,7 +17,7 @@ _HEAD: Final = """\
 Hostile inputs, the outcome that each must have, and the test that holds it. Written by `make attack-table` from
 tests/attacks/; a test fails where this page is not what it would write.
 
-Each of these tests also fails where the input costs more than a second of CPU or 256 MB, or where this process
+Each of these tests also fails where the input costs more than three seconds of CPU or 256 MB, or where this process
 tries to reach a host that the test did not set up. *heavy* tests are exempt from the second, and say why.
 """
 

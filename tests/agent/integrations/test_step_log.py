@@ -69,7 +69,8 @@ def test_without_a_daemon_nothing_waits_and_it_is_told_once(tmp_path, started, c
         log.step(NOW, NOW + 1, [("a", 1, 1, "decode")])
         assert eventually(lambda: log.dropped == 1001)
 
-    assert spent_s < 0.5
+    # A thousand waits of the shortest kind, 50 ms, would be fifty seconds.
+    assert spent_s < 10
     assert len([one for one in caplog.records if "no daemon takes" in one.message]) == 1
 
 
